@@ -1,0 +1,1 @@
+"""The contracts: shapes that two rooms share. No input or output, no decisions."""

@@ -1,0 +1,1 @@
+"""The services of Uptake. They meet only through ``schemas``, Kafka and Postgres."""

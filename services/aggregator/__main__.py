@@ -1,0 +1,86 @@
+"""Starts an aggregator: its consumer, the evaluator, and the probes beside them. Owns the clock."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from datetime import UTC, datetime
+
+import uvicorn
+import uvloop
+
+from services import postgres
+from services.aggregator.consumer import Consumer
+from services.aggregator.evaluator import Evaluator
+from services.aggregator.instruments import Instruments
+from services.aggregator.store import installation
+from services.observability import Probes, start_logging
+from services.settings import SettingError, Settings, load
+
+
+def clock() -> datetime:
+    """Return the instant now."""
+    return datetime.now(UTC)
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then stop after the batch in hand."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    instruments = Instruments()
+    owner = f"{socket.gethostname()}-{os.getpid()}"
+    pool = await postgres.wait_for_pool(settings.database, name="uptake-aggregator", stop=stop, lossy=True, max_size=3)
+    steady = await postgres.wait_for_pool(settings.database, name="uptake-evaluator", stop=stop, max_size=2)
+    shards = await installation.shards(pool, settings.partitions)
+    consumer = Consumer(pool, settings, shards, owner, clock, instruments)
+    evaluator = Evaluator(steady, settings.database, settings, clock, instruments.evaluation_seconds.observe)
+
+    async def ready() -> dict[str, str]:
+        return consumer.wrong(clock())
+
+    probes = uvicorn.Server(
+        uvicorn.Config(
+            Probes(instruments.registry, ready),
+            host=settings.host,
+            port=settings.aggregator_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    probes.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    serving = asyncio.create_task(probes._serve())  # noqa: SLF001 - serve() would take the signals from us
+    work = [asyncio.create_task(consumer.run(stop)), asyncio.create_task(evaluator.run(stop))]
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.wait(work, timeout=10)
+        for task in done - {stopped}:
+            task.result()
+    finally:
+        probes.should_exit = True
+        await asyncio.wait([serving], timeout=3)
+        for task in work:
+            task.cancel()
+        await postgres.close_pool(pool)
+        await postgres.close_pool(steady)
+
+
+def main() -> None:
+    """Run the aggregator with the settings of the environment."""
+    try:
+        settings = load()
+    except SettingError as error:
+        sys.exit(str(error))
+    start_logging("aggregator", settings.log_level)
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        uvloop.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

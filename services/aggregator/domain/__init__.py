@@ -1,0 +1,1 @@
+"""The functional core: facts, windows, calendar, rules, alerts. No input or output, no clock, no logging."""

@@ -1,0 +1,118 @@
+"""Facts: what one person did on one local day. Folding is commutative, so order of arrival is no matter."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from schemas.events import HUMAN_ORIGINS, LOGIN, SESSION_PREFIX, Event
+from services.aggregator.domain.directory import EPOCH
+
+DAY: Final = 86_400
+QUARTER: Final = 900
+"""Every offset from UTC since 2000 is a whole number of quarters of an hour."""
+
+LOGIN_FAILED: Final = "crm.session.login_failed"
+
+
+class LocalDays:
+    """The calendar day of an instant in one time zone, remembered by quarter of an hour."""
+
+    def __init__(self, time_zone: str) -> None:
+        self._zone = None if time_zone == "UTC" else ZoneInfo(time_zone)
+        self._days: dict[int, int] = {}
+
+    def day(self, instant: datetime) -> int:
+        """Return the local day of ``instant``, in days since 1970-01-01."""
+        seconds = int(instant.timestamp())
+        if self._zone is None:
+            return seconds // DAY
+        quarter = seconds // QUARTER
+        day = self._days.get(quarter)
+        if day is None:
+            day = datetime.fromtimestamp(quarter * QUARTER, self._zone).toordinal() - EPOCH
+            self._days[quarter] = day
+        return day
+
+
+class Claimed(NamedTuple):
+    """An event seen for the first time, and the instant it counts at."""
+
+    event: Event
+    at: datetime
+
+
+class PersonDayKey(NamedTuple):
+    """Whose day: ``user`` is '' for events without a user."""
+
+    tenant: str
+    user: str
+    day: int
+
+
+class Activity:
+    """What a batch adds to one person's day."""
+
+    __slots__ = (
+        "actions", "events", "first_at", "first_login_at", "first_qualifying_at",
+        "last_at", "last_login_at", "logins", "qualifying",
+    )  # fmt: skip
+
+    def __init__(self, at: datetime) -> None:
+        self.events = self.logins = self.actions = self.qualifying = 0
+        self.first_at = self.last_at = at
+        self.first_login_at: datetime | None = None
+        self.last_login_at: datetime | None = None
+        self.first_qualifying_at: datetime | None = None
+
+    def add(self, event: Event, at: datetime) -> None:
+        """Count one more event at ``at``."""
+        self.events += 1
+        if at < self.first_at:
+            self.first_at = at
+        elif at > self.last_at:
+            self.last_at = at
+        is_login, is_action, is_work = _meaning(event.type)
+        if is_login:
+            self.logins += 1
+            if self.first_login_at is None or at < self.first_login_at:
+                self.first_login_at = at
+            if self.last_login_at is None or at > self.last_login_at:
+                self.last_login_at = at
+        elif is_action:
+            self.actions += 1
+        data = event.data
+        if is_work and data.origin in HUMAN_ORIGINS and data.environment == "production":
+            self.qualifying += 1
+            if self.first_qualifying_at is None or at < self.first_qualifying_at:
+                self.first_qualifying_at = at
+
+
+@lru_cache(maxsize=4096)
+def _meaning(kind: str) -> tuple[bool, bool, bool]:
+    """Tell of an event type whether it is a login, an action, and work in the CRM (a refused login is not)."""
+    return kind == LOGIN, not kind.startswith(SESSION_PREFIX), kind.startswith("crm.") and kind != LOGIN_FAILED
+
+
+def fold(claimed: Iterable[Claimed], days: dict[str, LocalDays]) -> dict[PersonDayKey, Activity]:
+    """Return what ``claimed`` events add to each person's day; ``days`` by tenant."""
+    folded: dict[PersonDayKey, Activity] = {}
+    for event, at in claimed:
+        key = PersonDayKey(event.tenant, event.data.user or "", days[event.tenant].day(at))
+        activity = folded.get(key)
+        if activity is None:
+            activity = folded[key] = Activity(at)
+        activity.add(event, at)
+    return folded
+
+
+def as_date(day: int) -> date:
+    """Return the date of a day number."""
+    return date.fromordinal(day + EPOCH)
+
+
+@lru_cache(maxsize=1024)
+def as_instant(milliseconds: int) -> datetime:
+    """Return the instant of a record's timestamp."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,260 @@
+"""Rolling windows: how one person's active days become differences of window rows.
+
+A window of length ``w`` at as-of day ``d`` holds the days ``d - w + 1 .. d``, so a person with an active day ``x`` is
+counted on the as-of days ``[x, x + w)``. All ranges are half-open and in days since 1970-01-01. A row states by how
+much a value changes from its day on: a range costs two rows whatever its length, and order of arrival is no matter
+because differences add up.
+
+The neighbour rule: when day ``x`` becomes active, with ``p`` and ``s`` the nearest active days before and after it,
+exactly the as-of days ``[max(x, p + w), min(x + w, s))`` become newly covered.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+LENGTHS: Final = (1, 7, 28)
+REACH: Final = LENGTHS[-1] - 1
+"""A day further away than this from an active day shares no window with it."""
+
+FOREVER: Final = 2_932_897
+"""The day after 9999-12-31: the end of a range that does not end."""
+
+LICENSED, ACTIVE, LOGGED_IN, ACTIONS, USER_DAYS, REVISION = range(6)
+FIELDS: Final = 6
+
+Range: TypeAlias = tuple[int, int]
+
+
+class Term(NamedTuple):
+    """From ``start`` until before ``end`` the person counts in the group: a member, with a licence."""
+
+    dimension: str
+    key: str
+    start: int
+    end: int
+
+
+class PersonDay(NamedTuple):
+    """What one person did on one day, as far as windows count it."""
+
+    day: int
+    actions: int
+    logged_in: bool
+
+
+class DayChange(NamedTuple):
+    """What a batch of events added to one day of one person."""
+
+    day: int
+    actions: int
+    fresh: bool
+    fresh_login: bool
+
+
+class Row(NamedTuple):
+    """Where a difference stands."""
+
+    tenant: str
+    dimension: str
+    key: str
+    days: int
+    day: int
+
+
+def covered(days: Iterable[int], length: int) -> Iterator[Range]:
+    """Yield the as-of days on which a window of ``length`` holds one of ``days`` (ascending), as disjoint ranges."""
+    start = end = None
+    for day in days:
+        if end is None or day > end:
+            if start is not None and end is not None:
+                yield start, end
+            start = day
+        end = day + length
+    if start is not None and end is not None:
+        yield start, end
+
+
+def newly_covered(old: Sequence[int], new: Iterable[int], length: int) -> Iterator[Range]:
+    """Yield the as-of days that ``new`` days cover and ``old`` days did not. Both ascending, disjoint."""
+    before = None
+    for day in new:
+        place = bisect_left(old, day)
+        earlier = max((p for p in (before, old[place - 1] if place else None) if p is not None), default=None)
+        low = day if earlier is None else max(day, earlier + length)
+        high = day + length if place == len(old) else min(day + length, old[place])
+        if low < high:
+            yield low, high
+        before = day
+
+
+Steps: TypeAlias = dict[int, list[int]]
+"""Differences of one group by ``day * SLOTS + slot``: for each, how much every field changes."""
+
+SLOTS: Final = 4
+"""More than there are lengths, so that a length and a day fit one small integer."""
+
+_SLOT: Final = {length: slot for slot, length in enumerate(LENGTHS)}
+
+
+class Spans:
+    """What one person adds to any group: for ranges of as-of days, how much of which field."""
+
+    def __init__(self) -> None:
+        self.low = FOREVER
+        self.high = 0
+        self._spans: list[tuple[int, Range, int, int]] = []
+        self._steps: Steps | None = None
+
+    def put(self, length: int, span: Range, field: int, amount: int) -> None:
+        """Add ``amount`` of ``field`` on the as-of days of ``span`` in windows of ``length``."""
+        self._spans.append((length, span, field, amount))
+        self.low = min(self.low, span[0])
+        self.high = max(self.high, span[1])
+
+    def steps(self) -> Steps:
+        """Return the differences of all spans, uncut."""
+        if self._steps is None:
+            steps: Steps = {}
+            for length, (low, high), field, amount in self._spans:
+                step(steps, length, low, field, amount)
+                step(steps, length, high, field, -amount)
+            self._steps = steps
+        return self._steps
+
+    def clipped(self, term: Term) -> Iterator[tuple[int, Range, int, int]]:
+        """Yield what of the spans lies in ``term``."""
+        for length, (low, high), field, amount in self._spans:
+            start, end = max(low, term.start), min(high, term.end)
+            if start < end:
+                yield length, (start, end), field, amount
+
+
+class Deltas:
+    """Differences of one batch, by group. Nobody reads a field of a row by name before ``settle``."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str, str], Steps] = {}
+        self._restated: dict[tuple[str, str, str, int], list[Range]] = {}
+
+    def add(self, tenant: str, term: Term, spans: Spans, *, sign: int, final: int) -> None:
+        """Add ``spans``, as far as they lie in ``term``, to the term's group.
+
+        ``final`` is the newest as-of day that was final before: what changes up to it is a restatement, and raises
+        the revision of each restated cell by one.
+        """
+        group = (tenant, term.dimension, term.key)
+        steps = self._groups.setdefault(group, {})
+        if term.start <= spans.low and spans.high <= term.end and final < spans.low:
+            merge(steps, spans.steps(), sign)
+            return
+        for length, (low, high), field, amount in spans.clipped(term):
+            step(steps, length, low, field, sign * amount)
+            if high < FOREVER:
+                step(steps, length, high, field, -sign * amount)
+            if low <= final:
+                self._restated.setdefault((*group, length), []).append((low, min(high, final + 1)))
+
+    def settle(self) -> list[tuple[Row, list[int]]]:
+        """Return the rows that differ, in key order, with the revisions of what was restated."""
+        for (tenant, dimension, key, length), spans in self._restated.items():
+            steps = self._groups[tenant, dimension, key]
+            for low, high in _union(spans):
+                step(steps, length, low, REVISION, 1)
+                step(steps, length, high, REVISION, -1)
+        self._restated.clear()
+        return sorted(
+            (Row(*group, LENGTHS[code % SLOTS], code // SLOTS), values)
+            for group, steps in self._groups.items()
+            for code, values in steps.items()
+            if any(values)
+        )
+
+
+def step(steps: Steps, length: int, day: int, field: int, amount: int) -> None:
+    """Change ``field`` by ``amount`` from ``day`` on."""
+    code = day * SLOTS + _SLOT[length]
+    values = steps.get(code)
+    if values is None:
+        values = steps[code] = [0] * FIELDS
+    values[field] += amount
+
+
+def merge(steps: Steps, other: Steps, sign: int) -> None:
+    """Add ``other`` times ``sign`` to ``steps``."""
+    for code, values in other.items():
+        mine = steps.get(code)
+        if mine is None:
+            steps[code] = [sign * value for value in values]
+        else:
+            for field, value in enumerate(values):
+                if value:
+                    mine[field] += sign * value
+
+
+def _union(spans: list[Range]) -> Iterator[Range]:
+    spans.sort()
+    low, high = spans[0]
+    for start, end in spans[1:]:
+        if start > high:
+            yield low, high
+            low, high = start, end
+        else:
+            high = max(high, end)
+    yield low, high
+
+
+def extend(
+    deltas: Deltas,
+    tenant: str,
+    terms: Sequence[Term],
+    changes: Sequence[DayChange],
+    *,
+    active: Sequence[int],
+    logged_in: Sequence[int],
+    final: int,
+) -> None:
+    """Add what ``changes`` (ascending by day) of one person do to the windows.
+
+    ``active`` and ``logged_in`` are the person's days before the batch, ascending, within REACH of every fresh day.
+    """
+    spans = Spans()
+    fresh = [change.day for change in changes if change.fresh]
+    fresh_logins = [change.day for change in changes if change.fresh_login]
+    for length in LENGTHS:
+        for span in newly_covered(active, fresh, length):
+            spans.put(length, span, ACTIVE, 1)
+        for span in newly_covered(logged_in, fresh_logins, length):
+            spans.put(length, span, LOGGED_IN, 1)
+        for change in changes:
+            span = (change.day, change.day + length)
+            if change.fresh:
+                spans.put(length, span, USER_DAYS, 1)
+            if change.actions:
+                spans.put(length, span, ACTIONS, change.actions)
+    for term in terms:
+        deltas.add(tenant, term, spans, sign=1, final=final)
+
+
+def move(
+    deltas: Deltas, tenant: str, days: Sequence[PersonDay], *, old: Sequence[Term], new: Sequence[Term], final: int
+) -> None:
+    """Count a person with ``days`` (ascending) under ``new`` terms instead of ``old`` ones.
+
+    A term that stays costs nothing.
+    """
+    spans = Spans()
+    for length in LENGTHS:
+        spans.put(length, (0, FOREVER), LICENSED, 1)
+        for span in covered((day.day for day in days), length):
+            spans.put(length, span, ACTIVE, 1)
+        for span in covered((day.day for day in days if day.logged_in), length):
+            spans.put(length, span, LOGGED_IN, 1)
+        for day in days:
+            span = (day.day, day.day + length)
+            spans.put(length, span, USER_DAYS, 1)
+            if day.actions:
+                spans.put(length, span, ACTIONS, day.actions)
+    for sign, terms in ((-1, set(old) - set(new)), (1, set(new) - set(old))):
+        for term in terms:
+            deltas.add(tenant, term, spans, sign=sign, final=final)

@@ -1,0 +1,303 @@
+"""One owned shard: folds its records and its directory changes, each batch in one fenced transaction.
+
+Everything here is exact only because one owner writes a shard: what it remembers (terms, newest event) is dropped
+with the ownership, and the position's epoch refuses an owner that was overtaken.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Self
+
+from services.aggregator.domain import windows
+from services.aggregator.domain.arrivals import Arrival, LogRecord, Unusable, read, record_mark
+from services.aggregator.domain.facts import Activity, Claimed, LocalDays, PersonDayKey, fold
+from services.aggregator.domain.windows import DayChange, Deltas
+from services.aggregator.store import facts as fact_store
+from services.aggregator.store import positions
+from services.aggregator.store import windows as window_store
+from services.aggregator.store.facts import Added, Tally, TenantClock
+from services.aggregator.store.positions import Held, Letter
+from services.aggregator.store.windows import Person, Terms
+from services.postgres import POISON, Connection, Pool, transaction
+
+ALLOWED_LATENESS: Final = timedelta(hours=50)
+"""Two hours until a day's windows are provisional, forty-eight more until they are final."""
+
+ROSTER_SIZE: Final = 200_000
+CHANGES_AT_ONCE: Final = 500
+
+Hook = Callable[[str], None]
+
+
+class Tenants:
+    """The clocks and local days of the tenants met so far. Both are fixed once a tenant has events."""
+
+    def __init__(self) -> None:
+        self.clocks: dict[str, TenantClock] = {}
+        self.days: dict[str, LocalDays] = {}
+
+    async def meet(self, tx: Connection, names: Iterable[str]) -> None:
+        """Load those of ``names`` not met before."""
+        if unknown := [name for name in names if name not in self.clocks]:
+            for name, clock in (await fact_store.tenants(tx, unknown)).items():
+                self.clocks[name] = clock
+                self.days[name] = LocalDays(clock.time_zone)
+
+
+@dataclass
+class Outcome:
+    """What became of a batch, in events."""
+
+    folded: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    late: int = 0
+    unmapped: int = 0
+    dead_letter: int = 0
+    newest: dict[str, datetime] = field(default_factory=dict)
+
+    def __iadd__(self, other: Self) -> Self:
+        for name in ("folded", "duplicate", "conflict", "late", "unmapped", "dead_letter"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        _advance(self.newest, other.newest)
+        return self
+
+
+class Shard:
+    """A shard as its owner knows it."""
+
+    def __init__(
+        self, number: int, shards: int, held: Held, newest: dict[str, datetime], tenants: Tenants, hook: Hook
+    ) -> None:
+        self.number = number
+        self.held = held
+        self._shards = shards
+        self._newest = newest
+        self._tenants = tenants
+        self._hook = hook
+        self._roster: dict[Person, Terms | None] = {}
+
+    async def fold(self, pool: Pool, records: Sequence[LogRecord], now: datetime) -> Outcome:
+        """Fold ``records`` and move the position behind them, in one transaction.
+
+        Raises:
+            FencedError: the shard is owned by another process now; nothing was written.
+        """
+        try:
+            outcome = await self._commit(pool, records, now, alone=False)
+        except POISON:
+            outcome = await self._commit(pool, records, now, alone=True)
+        _advance(self._newest, outcome.newest)
+        return outcome
+
+    async def _commit(self, pool: Pool, records: Sequence[LogRecord], now: datetime, *, alone: bool) -> Outcome:
+        last = records[-1]
+        anchor = record_mark(last)
+        self._hook("before_tx")
+        async with transaction(pool) as tx:
+            await positions.move(tx, self.number, self.held, last.offset + 1, anchor)
+            outcome = await (self._isolate if alone else self._apply)(tx, records, now)
+            self._hook("in_tx")
+        self._hook("after_commit")
+        self.held = Held(last.offset + 1, anchor, self.held.epoch)
+        return outcome
+
+    async def _isolate(self, tx: Connection, records: Sequence[LogRecord], now: datetime) -> Outcome:
+        """Apply what can be applied: halve the batch until the record at fault stands alone."""
+        try:
+            async with tx.transaction():
+                return await self._apply(tx, records, now)
+        except POISON as error:
+            if len(records) == 1:
+                letter = Unusable(records[0], None, f"{type(error).__name__}: {error}")
+                await self._keep(tx, [letter], {})
+                return Outcome(dead_letter=1)
+        middle = len(records) // 2
+        outcome = await self._isolate(tx, records[:middle], now)
+        outcome += await self._isolate(tx, records[middle:], now)
+        return outcome
+
+    async def _apply(self, tx: Connection, records: Sequence[LogRecord], now: datetime) -> Outcome:
+        arrivals, unusable = read(records, self.number, self._shards)
+        await self._tenants.meet(tx, {arrival.event.tenant for arrival in arrivals})
+        known = self._tenants.days
+        unusable += [
+            Unusable(a.record, a.event.tenant, "unknown tenant") for a in arrivals if a.event.tenant not in known
+        ]
+        tallies: dict[str, Tally] = defaultdict(Tally)
+        fresh = await self._claim(tx, [a for a in arrivals if a.event.tenant in known], tallies, now)
+        if fresh:
+            await self._add(tx, fresh, tallies, now)
+        if unusable:
+            await self._keep(tx, unusable, tallies)
+        if tallies:
+            await fact_store.tell(tx, self.number, tallies)
+        return _outcome(tallies.values(), len(unusable), {name: t.newest for name, t in tallies.items() if t.newest})
+
+    async def _claim(
+        self, tx: Connection, arrivals: Sequence[Arrival], tallies: dict[str, Tally], now: datetime
+    ) -> list[Arrival]:
+        """Return the arrivals never seen before; count the others as duplicates, or conflicts when they differ."""
+        first: dict[bytes, Arrival] = {}
+        copies: list[tuple[Arrival, int]] = []
+        for arrival in arrivals:
+            earlier = first.setdefault(arrival.identity, arrival)
+            if earlier is not arrival:
+                copies.append((arrival, earlier.mark))
+        if not first:
+            return []
+        candidates = list(first.values())
+        taken = await fact_store.claim(tx, list(first), [a.mark for a in candidates], now.date())
+        copies += [(candidates[n], mark) for n, mark in taken.items()]
+        for arrival, mark in copies:
+            tally = tallies[arrival.event.tenant]
+            tally.duplicates += 1
+            tally.conflicts += arrival.mark != mark
+        return [arrival for n, arrival in enumerate(candidates) if n not in taken]
+
+    async def _add(self, tx: Connection, fresh: Sequence[Arrival], tallies: dict[str, Tally], now: datetime) -> None:
+        """Write the facts of ``fresh`` events and what they do to the windows."""
+        finals = {name: self._final_day(name, now) for name in {arrival.event.tenant for arrival in fresh}}
+        folded = fold((Claimed(arrival.event, arrival.at) for arrival in fresh), self._tenants.days)
+        added = await fact_store.add(tx, folded)
+        roster = await self._terms(tx, {(key.tenant, key.user) for key in folded})
+        seen: dict[tuple[str, str], tuple[datetime, int]] = {}
+        for event, at, *_ in fresh:
+            tally = tallies[event.tenant]
+            if tally.newest is None or at > tally.newest:
+                tally.newest = at
+            latest, count = seen.get((event.tenant, event.source), (at, 0))
+            seen[event.tenant, event.source] = (max(latest, at), count + 1)
+        for key, activity in folded.items():
+            tally = tallies[key.tenant]
+            tally.folded += activity.events
+            tally.late += activity.events if key.day <= finals[key.tenant] else 0
+            tally.unmapped += activity.events if roster[key.tenant, key.user] is None else 0
+        deltas = Deltas()
+        await _extend(tx, deltas, _changes(folded, added), roster, finals)
+        if rows := deltas.settle():
+            await window_store.add(tx, self.number, rows)
+        await fact_store.see_sources(tx, self.number, seen)
+
+    async def _terms(self, tx: Connection, people: set[Person]) -> dict[Person, Terms | None]:
+        """Return the terms the windows count ``people`` under; None: unknown to the directory."""
+        missing = [person for person in people if person not in self._roster]
+        if missing:
+            if len(self._roster) > ROSTER_SIZE:
+                self._roster.clear()
+                missing = list(people)
+            found = await window_store.roster(tx, missing)
+            self._roster.update((person, found.get(person)) for person in missing)
+        return {person: self._roster[person] for person in people}
+
+    def _final_day(self, tenant: str, now: datetime) -> int:
+        """Return the newest as-of day whose windows were final before this batch."""
+        moment: datetime | None = now
+        if self._tenants.clocks[tenant].clock == "event":
+            moment = self._newest.get(tenant)
+        return -1 if moment is None else self._tenants.days[tenant].day(moment - ALLOWED_LATENESS) - 1
+
+    async def _keep(self, tx: Connection, unusable: Sequence[Unusable], tallies: dict[str, Tally]) -> None:
+        """Keep dead letters, and count them for the tenants that exist."""
+        letters = [
+            Letter(r.offset, record_mark(r), tenant, r.key, r.value, reason, r.timestamp)
+            for r, tenant, reason in unusable
+        ]
+        for tenant in await positions.keep_letters(tx, self.number, letters):
+            if tenant in self._tenants.clocks:
+                tallies[tenant].dead_letters += 1
+
+    async def follow_directory(self, pool: Pool, now: datetime) -> int:
+        """Count people whose directory entry changed under their new terms; return how many changes were taken.
+
+        Raises:
+            FencedError: the shard is owned by another process now; nothing was written.
+        """
+        async with transaction(pool) as tx:
+            await positions.lock(tx, self.number, self.held)
+            people = await window_store.take_changes(tx, self.number, CHANGES_AT_ONCE)
+            if people:
+                await self._recount(tx, people, now)
+        for person in people:
+            self._roster.pop(person, None)
+        return len(people)
+
+    async def _recount(self, tx: Connection, people: Sequence[Person], now: datetime) -> None:
+        await self._tenants.meet(tx, {tenant for tenant, _ in people})
+        new = await window_store.directory(tx, people)
+        old = await window_store.roster(tx, people)
+        moved = [person for person in new if new[person] != old.get(person)]
+        facts = await fact_store.days_of(tx, moved)
+        deltas = Deltas()
+        tallies: dict[str, Tally] = defaultdict(Tally)
+        for person, (days, events) in zip(moved, facts, strict=True):
+            tenant = person[0]
+            windows.move(
+                deltas, tenant, days, old=old.get(person, ()), new=new[person], final=self._final_day(tenant, now)
+            )
+            tallies[tenant].unmapped -= events if person not in old else 0
+        if rows := deltas.settle():
+            await window_store.add(tx, self.number, rows)
+        if moved:
+            await window_store.enrol(tx, {person: new[person] for person in moved})
+            await fact_store.tell(tx, self.number, tallies)
+
+
+def _changes(folded: dict[PersonDayKey, Activity], added: Sequence[Added]) -> dict[Person, list[DayChange]]:
+    """Return by person what is new in each touched day, ascending by day."""
+    changes: dict[Person, list[DayChange]] = defaultdict(list)
+    for key, events, logins in sorted(added):
+        activity = folded[key]
+        change = DayChange(
+            key.day,
+            activity.actions,
+            fresh=events == activity.events,
+            fresh_login=activity.logins > 0 and logins == activity.logins,
+        )
+        changes[key.tenant, key.user].append(change)
+    return changes
+
+
+async def _extend(
+    tx: Connection,
+    deltas: Deltas,
+    changes: dict[Person, list[DayChange]],
+    roster: dict[Person, Terms | None],
+    finals: dict[str, int],
+) -> None:
+    """Add what ``changes`` do to the windows; only people with a newly active day need their neighbouring days."""
+    counted = {person: days for person, days in changes.items() if roster[person]}
+    fresh = {person: days for person, days in counted.items() if any(c.fresh or c.fresh_login for c in days)}
+    spans = [(*person, days[0].day - windows.REACH, days[-1].day + windows.REACH) for person, days in fresh.items()]
+    near = dict(zip(fresh, await fact_store.near(tx, spans), strict=True)) if spans else {}
+    for person, days in counted.items():
+        active, logged_in = near.get(person, ([], []))
+        new_days = {c.day for c in days if c.fresh}
+        new_logins = {c.day for c in days if c.fresh_login}
+        windows.extend(
+            deltas,
+            person[0],
+            roster[person] or (),
+            days,
+            active=[day for day in active if day not in new_days],
+            logged_in=[day for day in logged_in if day not in new_logins],
+            final=finals[person[0]],
+        )
+
+
+def _advance(newest: dict[str, datetime], by: dict[str, datetime]) -> None:
+    for tenant, moment in by.items():
+        newest[tenant] = max(moment, newest.get(tenant, moment))
+
+
+def _outcome(tallies: Iterable[Tally], dead_letters: int, newest: dict[str, datetime]) -> Outcome:
+    outcome = Outcome(dead_letter=dead_letters, newest=newest)
+    for tally in tallies:
+        outcome.folded += tally.folded
+        outcome.duplicate += tally.duplicates
+        outcome.conflict += tally.conflicts
+        outcome.late += tally.late
+        outcome.unmapped += tally.unmapped
+    return outcome

@@ -1,0 +1,87 @@
+"""Which tenants are to be evaluated, by whom, and how far each evaluation had seen.
+
+The mark of an evaluation never claims more than its snapshot held: it is read first, in a repeatable-read transaction.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from services.postgres import Connection
+
+# The lock of the one evaluator lives as long as its session, so the session must not outlive a frozen or lost process.
+_LOCK: Final = 0x757074616B65
+_SESSION: Final = """
+SELECT set_config('idle_session_timeout', '60s', false), set_config('statement_timeout', '10s', false),
+       set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+       set_config('tcp_keepalives_count', '3', false)
+"""
+
+
+async def prepare_session(connection: Connection) -> None:
+    """Make Postgres end the lock's session soon after its process is gone or frozen."""
+    await connection.fetchrow(_SESSION)
+
+
+async def try_lead(connection: Connection) -> bool:
+    """Take the evaluator's lock if it is free. It is held until the session ends."""
+    return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK))
+
+
+async def confirm_session(connection: Connection) -> None:
+    """Ask something of the lock's session, so that it counts as alive, or fails."""
+    await connection.fetchval("SELECT 1")
+
+
+_DUE: Final = """
+WITH seen AS (SELECT tenant, sum(version)::bigint AS version FROM tally GROUP BY tenant)
+SELECT s.tenant
+FROM seen s
+JOIN tenant t ON t.id = s.tenant
+LEFT JOIN evaluation e ON e.tenant = s.tenant
+WHERE e.version IS DISTINCT FROM s.version
+   OR (t.clock = 'wall' AND (e.as_of IS NULL OR e.as_of <= $1::timestamptz - interval '60 seconds') AND (
+        EXISTS (SELECT FROM wave w WHERE w.tenant = s.tenant
+                AND w.go_live BETWEEN $1::timestamptz::date - 120 AND $1::timestamptz::date + 1)
+        OR EXISTS (SELECT FROM alert a WHERE a.tenant = s.tenant AND a.state <> 'resolved')))
+ORDER BY e.evaluated_at NULLS FIRST, s.tenant
+"""
+
+
+async def due(connection: Connection, now: datetime) -> list[str]:
+    """Return the tenants with something new since their last evaluation, or whose time has passed; oldest first."""
+    return [row["tenant"] for row in await connection.fetch(_DUE, now)]
+
+
+class Case(NamedTuple):
+    """A tenant as an evaluation finds it. ``version`` is what it will have seen, ``newest`` the newest event time."""
+
+    version: int
+    newest: datetime | None
+    settings: Mapping[str, Any]
+
+
+_CASE: Final = """
+SELECT t.*, v.version AS seen, v.newest AS newest
+FROM (SELECT coalesce(sum(version), 0)::bigint AS version, max(newest) AS newest FROM tally WHERE tenant = $1) v
+JOIN tenant t ON t.id = $1
+"""
+
+
+async def case(tx: Connection, tenant: str) -> Case | None:
+    """Return the tenant's settings and how far its facts have come; None: there is no such tenant."""
+    await tx.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")
+    row = await tx.fetchrow(_CASE, tenant)
+    return None if row is None else Case(row["seen"], row["newest"], row)
+
+
+_DONE: Final = """
+INSERT INTO evaluation (tenant, version, as_of, evaluated_at) VALUES ($1, $2, $3, clock_timestamp())
+ON CONFLICT (tenant) DO UPDATE
+SET version = excluded.version, as_of = excluded.as_of, evaluated_at = excluded.evaluated_at
+"""
+
+
+async def done(tx: Connection, tenant: str, version: int, as_of: datetime | None) -> None:
+    """Write down what has been seen. Two evaluations of one tenant at once cannot both commit this row."""
+    await tx.execute(_DONE, tenant, version, as_of)

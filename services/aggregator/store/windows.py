@@ -1,0 +1,102 @@
+"""Window rows, the roster they are counted under, and the queue of directory changes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from services.aggregator.domain.directory import Licence, Spell, terms_of
+from services.aggregator.domain.facts import as_date
+from services.aggregator.domain.windows import Row, Term
+from services.postgres import Connection, Pool
+
+Person: TypeAlias = tuple[str, str]
+"""A tenant and a user."""
+
+Terms: TypeAlias = tuple[Term, ...]
+
+_ADD: Final = """
+insert into window_delta as w (tenant, dimension, key, days, day, shard,
+  licensed, active, logged_in, actions, active_user_days, revision)
+select t, d, k, l, y, $1, a, b, c, e, f, g
+from unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::date[],
+  $7::int[], $8::int[], $9::int[], $10::int[], $11::int[], $12::int[]) as n(t, d, k, l, y, a, b, c, e, f, g)
+on conflict (tenant, dimension, key, days, day, shard) do update set
+  licensed = w.licensed + excluded.licensed, active = w.active + excluded.active,
+  logged_in = w.logged_in + excluded.logged_in, actions = w.actions + excluded.actions,
+  active_user_days = w.active_user_days + excluded.active_user_days, revision = w.revision + excluded.revision
+"""
+_ROSTER: Final = """
+select r.tenant, r.user_id, r.terms
+from unnest($1::text[], $2::text[]) as q(tenant, user_id) join roster r using (tenant, user_id)
+"""
+_ENROL: Final = """
+insert into roster (tenant, user_id, terms)
+select t, u, e from unnest($1::text[], $2::text[], $3::jsonb[]) as q(t, u, e)
+on conflict (tenant, user_id) do update set terms = excluded.terms
+"""
+_CHANGED: Final = """
+delete from directory_change where seq in (
+  select seq from directory_change where shard = $1 order by seq limit $2)
+returning tenant, user_id
+"""
+_DIRECTORY: Final = """
+select p.tenant, p.user_id, p.kind, p.licensed_from, p.licensed_to, m.valid_from, m.valid_to, m.team, m.role
+from unnest($1::text[], $2::text[]) as q(tenant, user_id) join person p using (tenant, user_id)
+left join membership m using (tenant, user_id)
+"""
+
+
+async def add(tx: Connection, shard: int, rows: Sequence[tuple[Row, list[int]]]) -> None:
+    """Add differences (in key order) to the window rows of ``shard``."""
+    keys = [row for row, _ in rows]
+    await tx.execute(
+        _ADD,
+        shard,
+        [row.tenant for row in keys],
+        [row.dimension for row in keys],
+        [row.key for row in keys],
+        [row.days for row in keys],
+        [as_date(row.day) for row in keys],
+        *([values[field] for _, values in rows] for field in range(6)),
+    )
+
+
+async def roster(tx: Connection, people: Sequence[Person]) -> dict[Person, Terms]:
+    """Return the terms that the windows count ``people`` under; who is missing is unknown to the directory."""
+    rows = await tx.fetch(_ROSTER, [tenant for tenant, _ in people], [user for _, user in people])
+    return {(row["tenant"], row["user_id"]): tuple(Term(*term) for term in row["terms"]) for row in rows}
+
+
+async def enrol(tx: Connection, terms: Mapping[Person, Terms]) -> None:
+    """Write the terms that the windows count people under from now on."""
+    people = sorted(terms)
+    await tx.execute(
+        _ENROL, [tenant for tenant, _ in people], [user for _, user in people], [terms[person] for person in people]
+    )
+
+
+async def changed_shards(pool: Pool, shards: Sequence[int]) -> list[int]:
+    """Return which of ``shards`` have people whose directory entry changed."""
+    rows = await pool.fetch(
+        "select s from unnest($1::smallint[]) as s where exists (select from directory_change where shard = s)",
+        sorted(shards),
+    )
+    return [row["s"] for row in rows]
+
+
+async def take_changes(tx: Connection, shard: int, limit: int) -> list[Person]:
+    """Take up to ``limit`` queued changes; return the people they are about."""
+    rows = await tx.fetch(_CHANGED, shard, limit)
+    return sorted({(row["tenant"], row["user_id"]) for row in rows})
+
+
+async def directory(tx: Connection, people: Sequence[Person]) -> dict[Person, Terms]:
+    """Return the terms that the directory gives ``people`` now; who is missing left it."""
+    rows = await tx.fetch(_DIRECTORY, [tenant for tenant, _ in people], [user for _, user in people])
+    facts: dict[Person, tuple[str, Licence, list[Spell]]] = {}
+    for row in rows:
+        entry = facts.setdefault(
+            (row["tenant"], row["user_id"]), (row["kind"], Licence(row["licensed_from"], row["licensed_to"]), [])
+        )
+        if row["valid_from"] is not None:
+            entry[2].append(Spell(row["valid_from"], row["valid_to"], row["team"], row["role"]))
+    return {person: terms_of(*entry) for person, entry in facts.items()}

@@ -1,0 +1,148 @@
+"""Who asks: keys, their scopes, and the tenant a request is about.
+
+A key is looked up at every request, so a revocation holds from the next one on. What a key may not know of is answered
+as if it did not exist; what it may know of but not do is 403.
+"""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPBearer
+
+from services.api.credentials import matches, parse
+from services.api.days import local_day
+from services.api.problems import ProblemError, invalid, not_found, unauthorised
+from services.api.store import keys, lines, tenants
+from services.api.store.sessions import reading
+from services.api.store.tenants import Tenant
+from services.postgres import Connection, Pool
+
+_described = HTTPBearer(auto_error=False, bearerFormat="upt_<id>_<secret>", description="A key made by POST /v1/keys.")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The key behind a request. ``tenant`` is None for an admin key, which has every scope in every tenant."""
+
+    key_id: str
+    secret: str
+    tenant: str | None
+    scopes: frozenset[str]
+    person: str | None
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the key may do everything."""
+        return "admin" in self.scopes
+
+    def may(self, scope: str) -> bool:
+        """Return whether the key has ``scope``."""
+        return self.is_admin or scope in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal within one tenant, at one instant."""
+
+    principal: Principal
+    tenant: Tenant
+    pool: Pool
+    now: datetime
+
+    @property
+    def person(self) -> str | None:
+        """The person the key is bound to."""
+        return self.principal.person
+
+    @property
+    def sees_individuals(self) -> bool:
+        """Whether the tenant shows single persons to this key: ``owner`` keeps them from bound keys."""
+        visible = self.tenant.individual_visibility
+        return visible == "manager" or (visible == "owner" and self.person is None)
+
+    async def today(self, connection: Connection) -> date:
+        """Return the tenant's today; before its first event on the event clock, the day of the wall clock."""
+        now = await tenants.now_of(connection, self.tenant, self.now)
+        return local_day(now or self.now, self.tenant.time_zone)
+
+    async def line(self, connection: Connection) -> list[str] | None:
+        """Return the people that a bound key sees: its person and everyone below; None: all."""
+        if self.person is None:
+            return None
+        return await lines.line(connection, self.tenant.id, self.person, await self.today(connection))
+
+
+async def principal_of(request: Request, connection: Connection) -> Principal:
+    """Return whose key ``request`` carries.
+
+    Raises:
+        ProblemError: none, more than one, or one that is unknown, expired or revoked.
+    """
+    given = request.headers.getlist("authorization")
+    scheme, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    credential = parse(text.strip(" ")) if scheme.lower() == "bearer" else None
+    row = await keys.find(connection, credential.id) if credential else None
+    right = matches(credential.secret if credential else "", row["secret_hash"] if row else bytes(32))
+    if credential is None or row is None or not right or row["revoked_at"] is not None:
+        raise unauthorised()
+    if row["expires_at"] is not None and row["expires_at"] <= request.app.state.clock():
+        raise unauthorised()
+    return Principal(row["id"], credential.secret, row["tenant"], frozenset(row["scopes"]), row["person"])
+
+
+def _permit(principal: Principal, scope: str, *, bound: bool) -> Principal:
+    if not principal.may(scope) or (principal.person is not None and not bound):
+        raise ProblemError(403, f"This key may not do that: it needs the scope '{scope}' and must not be bound to a person.")
+    return principal
+
+
+async def _tenant(connection: Connection, principal: Principal, named: str | None) -> Tenant:
+    wanted = named or principal.tenant
+    if wanted is None:
+        raise invalid("An admin key names the tenant with the header Uptake-Tenant.", parameter="Uptake-Tenant")
+    if principal.tenant not in (None, wanted):
+        raise not_found()
+    found = await tenants.find(connection, wanted)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def needs(scope: str, *, bound: bool) -> Callable[..., Coroutine[Any, Any, Caller]]:
+    """Return the dependency that lets a key with ``scope`` pass into its tenant; ``bound``: also a bound key."""
+
+    async def caller(
+        request: Request,
+        uptake_tenant: Annotated[str | None, Header(description="The tenant, for an admin key.", max_length=64)] = None,
+        _described_key: Annotated[object, Depends(_described)] = None,
+    ) -> Caller:
+        state = request.app.state
+        async with reading(state.pool) as connection:
+            principal = _permit(await principal_of(request, connection), scope, bound=bound)
+            tenant = await _tenant(connection, principal, uptake_tenant)
+        return Caller(principal, tenant, state.pool, state.clock())
+
+    return caller
+
+
+def holds(scope: str) -> Callable[..., Coroutine[Any, Any, Principal]]:
+    """Return the dependency that lets a key with ``scope`` pass, whatever its tenant."""
+
+    async def principal(request: Request, _described_key: Annotated[object, Depends(_described)] = None) -> Principal:
+        async with reading(request.app.state.pool) as connection:
+            return _permit(await principal_of(request, connection), scope, bound=scope == "read")
+
+    return principal
+
+
+Reader = Annotated[Caller, Depends(needs("read", bound=True))]
+Manager = Annotated[Caller, Depends(needs("manage", bound=False))]
+Responder = Annotated[Caller, Depends(needs("manage", bound=True))]
+"""Who answers to an alert: also a manager with a bound key, for the people of the own line."""
+
+ReadingKey = Annotated[Principal, Depends(holds("read"))]
+ManagingKey = Annotated[Principal, Depends(holds("manage"))]
+AdminKey = Annotated[Principal, Depends(holds("admin"))]

@@ -1,0 +1,191 @@
+"""``/v1/directory``: who works here, in which team and role, reporting to whom, licensed from when to when."""
+
+from datetime import date
+from email.message import Message
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from services.api import cursors, imports
+from services.api.auth import Manager, Reader
+from services.api.days import local_day
+from services.api.people_file import Reading, rows_of_csv, rows_of_json
+from services.api.people_row import ATTRIBUTES
+from services.api.problems import ProblemError
+from services.api.shapes import Cursor, Day, Filter, Limit, Shown, example, page, reply
+from services.api.store import people as store
+from services.api.store import tenants
+from services.api.store.sessions import reading, writing
+from services.postgres import Row
+
+router = APIRouter(prefix="/v1/directory", tags=["directory"])
+
+MOST_BYTES: Final = 64 << 20
+
+
+class RowProblem(Shown):
+    """A row (1-based, counting people; 0 is the header) that was not taken, or a column that was left out."""
+
+    row: int
+    column: str | None
+    reason: str
+
+
+class ImportShown(Shown):
+    """What an import did, or with ``dry_run`` would do."""
+
+    created: int
+    updated: int
+    unchanged: int
+    errors: list[RowProblem]
+
+
+class DirectoryPerson(Shown):
+    """A person as the directory has them today."""
+
+    user: str
+    name: str | None
+    email: str | None
+    role: str | None
+    team: str | None
+    manager: str | None
+    licensed_from: date | None
+    licensed_to: date | None
+    kind: str
+
+
+class DirectoryPage(Shown):
+    """One page of people."""
+
+    items: list[DirectoryPerson]
+    next: str | None
+
+
+class Group(Shown):
+    """A team or role with the number of its people."""
+
+    key: str
+    people: int
+
+
+class GroupPage(Shown):
+    """One page of teams or roles."""
+
+    items: list[Group]
+    next: str | None
+
+
+PERSON: Final[dict[str, Any]] = {
+    "user": "anna",
+    "name": "Anna Snelling",
+    "email": "anna@acme.example",
+    "role": "sales",
+    "team": "North",
+    "manager": "dustin",
+    "licensed_from": "2026-01-05",
+    "licensed_to": None,
+    "kind": "human",
+}
+_CSV: Final = "user,name,email,role,team,manager,licensed_from,licensed_to\nanna,Anna Snelling,,sales,North,dustin,2026-01-05,\n"
+_DONE: Final = {"created": 1, "updated": 0, "unchanged": 0, "errors": [{"row": 2, "column": "user", "reason": "is missing"}]}
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}, "example": _CSV},
+            "application/json": {"schema": {"type": "array", "items": {"type": "object"}}, "example": [PERSON]},
+        },
+    }
+}
+
+
+def _media_type(request: Request) -> str:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise ProblemError(415, "The body must not be compressed.")
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    kind = message.get_content_type() if "content-type" in request.headers else ""
+    charset = str(message.get_param("charset", "utf-8")).lower()
+    if kind not in ("text/csv", "application/json") or charset not in ("utf-8", "utf8", "us-ascii"):
+        raise ProblemError(415, "People are given as text/csv or application/json, in UTF-8.")
+    return kind
+
+
+@router.put("/people", response_model=ImportShown, responses=example(_DONE), openapi_extra=_BODY)
+async def put_people(
+    request: Request,
+    caller: Manager,
+    effective_from: Annotated[Day | None, Query(description="Teams, roles and managers hold from this day on.")] = None,
+    dry_run: Annotated[bool, Query(description="Only say what would change.")] = False,  # noqa: FBT002 - a query flag
+) -> Response:
+    """Import people. A bad row never stops the others; columns and cells that are absent stay as they are.
+
+    A person who is new is a member from the beginning (or from `effective_from` on). Another team, role or manager
+    holds from today on (or from `effective_from` on). Rows count people from 1; row 0 is the header.
+    """
+    kind = _media_type(request)
+    body = await request.body()
+    found = Reading()
+    people = (rows_of_csv if kind == "text/csv" else rows_of_json)(body, found)
+    async with writing(caller.pool) as connection:
+        now = await tenants.now_of(connection, caller.tenant, caller.now)
+        today = local_day(now, caller.tenant.time_zone) if now else None
+        when = imports.When(effective_from, today)
+        partitions = request.app.state.partitions
+        done = await imports.run(
+            connection, caller.tenant.id, people, found, when=when, partitions=partitions, dry=dry_run
+        )
+    errors = sorted(found.errors, key=lambda error: error.row)
+    return reply({"created": done.created, "updated": done.updated, "unchanged": done.unchanged, "errors": errors})
+
+
+def shown(row: Row) -> dict[str, Any]:
+    """Return a person of the directory as JSON shows it."""
+    fixed = {name: row[name] for name in DirectoryPerson.model_fields if name != "user"}
+    return {"user": row["user_id"], **fixed, **{name: row["attributes"].get(name) for name in ATTRIBUTES}}
+
+
+@router.get("/people", response_model=DirectoryPage, responses=example({"items": [PERSON], "next": None}))
+async def show_people(
+    caller: Reader, team: Filter = None, role: Filter = None, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
+    """List people by id, as the directory has them today."""
+    question = cursors.mark("people", caller.tenant.id, team, role)
+    after = cursors.decode(cursor, question, str) or ""
+    async with reading(caller.pool) as connection:
+        day = await caller.today(connection)
+        line = await caller.line(connection)
+        rows = await store.page(
+            connection, caller.tenant.id, day, after=after, limit=limit + 1, team=team, role=role, line=line
+        )
+    more = cursors.encode(question, rows[limit - 1]["user_id"]) if len(rows) > limit else None
+    return page([shown(row) for row in rows[:limit]], more)
+
+
+_GROUPS: Final = example({"items": [{"key": "North", "people": 12}], "next": None})
+
+
+@router.get("/teams", response_model=GroupPage, responses=_GROUPS)
+async def show_teams(caller: Reader, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """List the teams of today by name."""
+    return await _groups(caller, "team", cursor, limit)
+
+
+@router.get("/roles", response_model=GroupPage, responses=_GROUPS)
+async def show_roles(caller: Reader, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """List the roles of today by name."""
+    return await _groups(caller, "role", cursor, limit)
+
+
+async def _groups(caller: Reader, column: str, cursor: str | None, limit: int) -> Response:
+    question = cursors.mark(column, caller.tenant.id)
+    after = cursors.decode(cursor, question, str) or ""
+    async with reading(caller.pool) as connection:
+        day = await caller.today(connection)
+        line = await caller.line(connection)
+        rows = await store.groups(
+            connection, caller.tenant.id, day, column, after=after, limit=limit + 1, line=line
+        )
+    more = cursors.encode(question, rows[limit - 1]["key"]) if len(rows) > limit else None
+    return page([dict(row) for row in rows[:limit]], more)

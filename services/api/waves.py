@@ -1,0 +1,158 @@
+"""``/v1/waves``: a go-live of a part of the tenant, and how many of it connected within N days (D+N)."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.responses import Response
+
+from services.api import cursors
+from services.api.auth import Caller, Manager, Reader
+from services.api.once import OnceKey, once
+from services.api.problems import conflict, not_found
+from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, example, page, rate, reply
+from services.api.store import tenants
+from services.api.store import waves as store
+from services.api.store.sessions import reading, writing
+from services.postgres import Row
+
+router = APIRouter(prefix="/v1/waves", tags=["waves"])
+
+DAYS: Final = (0, 1, 2, 3, 5, 7, 10, 14)
+Names = Annotated[list[Label], Field(max_length=20_000)]
+
+
+class Scope(Given):
+    """Whom a wave covers: everyone in one of these teams or roles, and these people. Empty: all."""
+
+    teams: Names = Field(default_factory=list)
+    roles: Names = Field(default_factory=list)
+    people: Names = Field(default_factory=list)
+
+
+class NewWave(Given):
+    """A wave to be declared."""
+
+    id: Identifier
+    name: Name
+    go_live: Day
+    scope: Scope = Field(default_factory=Scope)
+    sponsor: Label | None = None
+
+
+class WaveShown(Shown):
+    """A wave."""
+
+    id: str
+    name: str
+    go_live: date
+    scope: dict[str, list[str]]
+    sponsor: str | None
+    created_at: datetime
+
+
+class WavePage(Shown):
+    """One page of waves."""
+
+    items: list[WaveShown]
+    next: str | None
+
+
+class Connected(Shown):
+    """Who of the cohort connected by D+n; ``settled``: that day is over."""
+
+    n: int
+    num: int | None
+    den: int | None
+    value: float | None
+    settled: bool
+    missing: list[str] | None = None
+    reason: str | None = None
+
+
+class ConnectionShown(Shown):
+    """D+N of a wave; a number that is not computed yet is left out."""
+
+    items: list[Connected]
+
+
+GIVEN: Final[dict[str, Any]] = {
+    "id": "north",
+    "name": "Sales North",
+    "go_live": "2026-03-02",
+    "scope": {"teams": ["North"]},
+    "sponsor": "dustin",
+}
+SHOWN: Final = {**GIVEN, "created_at": "2026-02-20T08:00:00Z"}
+_BODY: Final = {"requestBody": {"content": {"application/json": {"example": GIVEN}}}}
+_CONNECTED: Final = {"items": [{"n": 3, "num": 9, "den": 12, "value": 0.75, "settled": True, "missing": ["anna", "bo", "cy"]}]}
+
+
+def shown(row: Row) -> dict[str, Any]:
+    """Return a wave as JSON shows it."""
+    return {name: row[name] for name in WaveShown.model_fields}
+
+
+@router.post("", status_code=201, response_model=WaveShown, responses=example(SHOWN, 201), openapi_extra=_BODY)
+async def create(body: NewWave, caller: Manager, key: OnceKey) -> Response:
+    """Declare a wave."""
+    async with writing(caller.pool) as connection:
+
+        async def make() -> dict[str, Any]:
+            scope = {name: sorted(set(values)) for name, values in body.scope.model_dump().items() if values}
+            row = await store.create(
+                connection, caller.tenant.id, body.id, name=body.name, go_live=body.go_live, scope=scope, sponsor=body.sponsor
+            )
+            if row is None:
+                raise conflict("A wave with this id exists.")
+            await tenants.bump(connection, caller.tenant.id)
+            return shown(row)
+
+        scope = f"{caller.principal.key_id}/waves/{caller.tenant.id}"
+        answer = await once(connection, scope, key, body.model_dump(mode="json"), make)
+    return reply(answer, 201)
+
+
+@router.get("", response_model=WavePage, responses=example({"items": [SHOWN], "next": None}))
+async def show_all(caller: Reader, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """List waves by id. A key bound to a person sees none: a wave is more than a reporting line."""
+    question = cursors.mark("waves", caller.tenant.id)
+    after = cursors.decode(cursor, question, str) or ""
+    if caller.person is not None:
+        return page([], None)
+    async with reading(caller.pool) as connection:
+        rows = await store.page(connection, caller.tenant.id, after, limit + 1)
+    more = cursors.encode(question, rows[limit - 1]["id"]) if len(rows) > limit else None
+    return page([shown(row) for row in rows[:limit]], more)
+
+
+@router.get("/{wave}", response_model=WaveShown, responses=example(SHOWN))
+async def show(wave: str, caller: Reader) -> Response:
+    """Show one wave."""
+    async with reading(caller.pool) as connection:
+        row = await store.find(connection, caller.tenant.id, wave)
+    if row is None or caller.person is not None:
+        raise not_found()
+    return reply(shown(row))
+
+
+@router.get("/{wave}/connection", response_model=ConnectionShown, responses=example(_CONNECTED))
+async def show_connection(wave: str, caller: Reader) -> Response:
+    """Show who of the wave connected by D+0 … D+14. Names of the missing follow the tenant's visibility."""
+    async with reading(caller.pool) as connection:
+        found = await store.find(connection, caller.tenant.id, wave)
+        rows = await store.connection_of(connection, caller.tenant.id, wave, DAYS)
+    if found is None or caller.person is not None:
+        raise not_found()
+    return reply({"items": [connected(row, caller) for row in rows]})
+
+
+def connected(row: Row, caller: Caller) -> dict[str, Any]:
+    """Return D+n as JSON shows it: names only where single persons may be seen, else small cohorts not at all."""
+    item = {"n": row["n"], "settled": row["settled"]}
+    if caller.sees_individuals:
+        return {**item, **rate(row["num"], row["den"]), "missing": row["missing"]}
+    if row["den"] and row["den"] < caller.tenant.min_group:
+        return {**item, "num": None, "den": None, "value": None, "reason": "suppressed"}
+    return {**item, **rate(row["num"], row["den"])}

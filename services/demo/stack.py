@@ -1,0 +1,124 @@
+"""A running stack as its clients see it: what the demonstration asks of it, each an HTTP call or two."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import date
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+import msgspec
+
+Item = dict[str, Any]
+
+PATIENCE: Final = 60
+"""How many seconds a refused batch is offered again, and one question after `settled` may take."""
+CONFLICT: Final = 409
+BUSY: Final = frozenset({429, 503})
+
+
+class DemoError(RuntimeError):
+    """The stack did not do its part; the message is one line."""
+
+
+class Stack:
+    """The API and ingest of one stack, seen by the tenant of the demonstration."""
+
+    def __init__(self, ready: Mapping[str, str], tenant: str) -> None:
+        self.api = ready["api"].rstrip("/")
+        self.ingest = ready["ingest"].rstrip("/")
+        self.tenant = tenant
+        headers = {"Authorization": f"Bearer {ready['admin_key']}", "Uptake-Tenant": tenant}
+        self._client = httpx.AsyncClient(headers=headers, timeout=PATIENCE + 30)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def open_tenant(self, body: Item) -> None:
+        """Create the tenant; one that is there already stays as it is."""
+        await self._declare("/v1/tenants", {"id": self.tenant, **body})
+
+    async def declare_wave(self, body: Item) -> None:
+        """Declare a wave; one that is there already stays as it is."""
+        await self._declare("/v1/waves", body)
+
+    async def import_people(self, text: str) -> None:
+        """Import the directory.
+
+        Raises:
+            DemoError: a row was refused.
+        """
+        url = f"{self.api}/v1/directory/people"
+        answer = _told(await self._client.put(url, content=text, headers={"Content-Type": "text/csv"}))
+        if answer["errors"]:
+            raise DemoError(f"the directory was not taken: {answer['errors'][0]}")
+
+    async def post(self, events: Sequence[Item]) -> None:
+        """Post a batch of events, offering it again while ingest is busy.
+
+        Raises:
+            DemoError: ingest refused the batch or an event of it.
+        """
+        body = msgspec.json.encode(events)
+        headers = {"Content-Type": "application/cloudevents-batch+json"}
+        for _ in range(PATIENCE):
+            answer = await self._client.post(f"{self.ingest}/v1/events", content=body, headers=headers)
+            if answer.status_code not in BUSY:
+                break
+            await asyncio.sleep(1)
+        taken = _told(answer)
+        if taken["rejected"]:
+            raise DemoError(f"an event was rejected: {taken['rejected'][0]}")
+
+    async def settle(self) -> None:
+        """Wait until everything sent is counted and judged.
+
+        Raises:
+            DemoError: it took more than a minute.
+        """
+        status = await self._get(f"/v1/status?wait={PATIENCE}")
+        if not status["settled"]:
+            raise DemoError(f"not everything was counted within {PATIENCE} s (lag {status['lag']})")
+
+    async def windows(self, dimension: str, first: date, last: date) -> list[Item]:
+        """Return every window of ``dimension`` with an as-of day from ``first`` to ``last``."""
+        return await self._pages(f"/v1/windows?dimension={dimension}&from={first}&to={last}")
+
+    async def alerts(self) -> list[Item]:
+        """Return every alert of the tenant, the newest first."""
+        return await self._pages("/v1/alerts?")
+
+    async def status(self) -> Item:
+        """Return the counters of the tenant."""
+        return await self._get("/v1/status")
+
+    async def _declare(self, path: str, body: Item) -> None:
+        answer = await self._client.post(self.api + path, json=body)
+        if answer.status_code != CONFLICT:
+            _told(answer)
+
+    async def _get(self, path: str) -> Item:
+        return _told(await self._client.get(self.api + path))
+
+    async def _pages(self, path: str) -> list[Item]:
+        items: list[Item] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            more = {"cursor": cursor} if cursor else {}
+            page = _told(await self._client.get(f"{self.api}{path}&limit=1000", params=httpx.QueryParams(more)))
+            items += page["items"]
+            cursor = page["next"]
+        return items
+
+
+def _told(answer: httpx.Response) -> Item:
+    if not answer.is_success:
+        request = answer.request
+        raise DemoError(f"{request.method} {request.url.path} answered {answer.status_code}: {answer.text[:200]}")
+    told: Item = answer.json()
+    return told

@@ -1,0 +1,138 @@
+"""The ingest process: settings in, one event loop, a clean end.
+
+On SIGTERM or SIGINT it first says that it is not ready, then takes no new connections, answers what is under way,
+flushes what is gathered and exits 0.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import uvicorn
+
+from services import settings as setting
+from services.ingest.app import FrontDoor
+from services.ingest.behind import application
+from services.ingest.guard import GuardedProtocol
+from services.ingest.instruments import Instruments
+from services.ingest.publisher import Publisher
+from services.ingest.registry import Registry
+from services.kafka import Appender
+from services.observability import start_logging
+
+log = logging.getLogger(__name__)
+
+_NOTICE_SECONDS: Final = 0.3
+"""Between "not ready" and the closed door: load balancers look, senders go elsewhere."""
+_DRAIN_SECONDS: Final = 8
+_KEEP_ALIVE_SECONDS: Final = 30
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are ours: it would end the process by the signal instead of with 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> _Server:  # noqa: ANN401 - an ASGI app
+    class Guarded(GuardedProtocol):
+        refused = staticmethod(instruments.refused)
+
+    return _Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.ingest_port,
+            http=Guarded,
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=2048,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+    )
+
+
+async def _run(settings: setting.Settings) -> int:
+    instruments = Instruments()
+    registry = Registry(settings.database, settings.state_dir, every=settings.registry_seconds)
+    publisher = Publisher(
+        lambda: Appender(
+            settings.kafka, client_id="uptake-ingest", request_ms=max(1000, int(settings.publish_seconds * 1000))
+        ),
+        instruments,
+        linger=settings.linger_ms / 1000,
+        wait=settings.publish_seconds,
+        max_pending=settings.max_pending_mib << 20,
+        installed=lambda: registry.snapshot.shards,
+    )
+    stopping = asyncio.Event()
+
+    def wrong() -> Mapping[str, str]:
+        parts = {
+            "process": "stopping" if stopping.is_set() else None,
+            "kafka": publisher.wrong(),
+            "registry": None if registry.known else "neither Postgres nor a kept snapshot has told the keys",
+        }
+        return {part: reason for part, reason in parts.items() if reason is not None}
+
+    front = FrontDoor(application(instruments, wrong), registry, publisher, instruments, _clock)
+    server = _server(front, settings, instruments)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    upkeep = [asyncio.create_task(registry.run()), asyncio.create_task(publisher.run())]
+    serving = asyncio.create_task(server.serve())
+    await asyncio.wait([serving, *upkeep, told := asyncio.create_task(stopping.wait())], return_when="FIRST_COMPLETED")
+    failed = not told.done()
+    stopping.set()
+    await asyncio.sleep(0 if failed else _NOTICE_SECONDS)
+    server.should_exit = True
+    await asyncio.wait([serving])
+    await publisher.stop()
+    for task in upkeep:
+        task.cancel()
+    for result in await asyncio.gather(serving, *upkeep, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.error("ingest failed", exc_info=result)
+    await registry.stop()
+    return 1 if failed else 0
+
+
+def main() -> None:
+    """Run ingest until it is told to stop."""
+    try:
+        settings = setting.load()
+    except setting.SettingError as error:
+        sys.exit(f"uptake ingest: {error}")
+    start_logging("ingest", settings.log_level)
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        code = runner.run(_run(settings))
+    sys.exit(code)
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    import uvloop  # noqa: PLC0415 - only this process runs on it
+
+    return uvloop.new_event_loop()
+
+
+if __name__ == "__main__":
+    main()

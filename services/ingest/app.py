@@ -1,0 +1,236 @@
+"""The front door: the intake paths are answered here, everything else by a small FastAPI application behind it.
+
+A 202 is sent only after the log has acknowledged every accepted event. The request path does one decode, one
+normalisation and one append per event, and never waits for Postgres unless a key or tenant is unknown.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from schemas.events import Record, encode
+from services.ingest import problems
+from services.ingest.bodies import MAX_BODY, SenderGoneError, is_packed, read_body, unpack
+from services.ingest.decoding import MAX_EVENT, Decoded, read_batch, read_event, salvage_batch, with_data
+from services.ingest.instruments import Instruments
+from services.ingest.keys import Key, bearer, read_token
+from services.ingest.modes import Mode, access_token, attributes, handshake, mode_of
+from services.ingest.normalise import Rejection, normalise
+from services.ingest.problems import Problem, RefusedError
+from services.ingest.publisher import OverloadedError, Publisher
+from services.ingest.registry import Registry, RegistryAwayError
+from services.kafka import LogUnavailableError
+
+log = logging.getLogger(__name__)
+
+EVENTS_PATH: Final = "/v1/events"
+_MOST_WAITING: Final = 1000
+_SALVAGERS: Final = 2
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_TOO_LARGE_FOR_LOG: Final = "is larger than the log takes"
+_JSON: Final = (b"content-type", b"application/json")
+_ONE_ACCEPTED: Final = b'{"accepted":1,"rejected":[]}'
+
+
+class FrontDoor:
+    """The outermost ASGI application of ingest."""
+
+    def __init__(
+        self,
+        behind: Application,
+        registry: Registry,
+        publisher: Publisher,
+        instruments: Instruments,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._behind = behind
+        self._registry = registry
+        self._publisher = publisher
+        self._instruments = instruments
+        self._clock = clock
+        self._salvaging = asyncio.Semaphore(_SALVAGERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"] != EVENTS_PATH:
+            await self._behind(scope, receive, send)
+            return
+        try:
+            status, body, headers = await self._answer(scope, receive)
+        except RefusedError as refused:
+            status, body, headers = _spoken(refused.problem)
+        except SenderGoneError:
+            return
+        except Exception:
+            log.exception("an events request failed")
+            status, body, headers = _spoken(problems.BROKEN)
+        self._instruments.answered(status)
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        if scope["method"] == "OPTIONS":
+            return 200, b"", handshake(dict(scope["headers"]))
+        if scope["method"] != "POST":
+            raise RefusedError(problems.ONLY_POST)
+        headers = dict(scope["headers"])
+        tenant = await self._tenant(headers, scope["query_string"])
+        mode = mode_of(headers.get(b"content-type", b""), scope["headers"])
+        body = await _body(headers, receive, mode)
+        status, answer = await self._take(tenant, mode, body, scope["headers"])
+        return status, answer, [_JSON]
+
+    # ------------------------------------------------------------ who sends
+
+    async def _tenant(self, headers: dict[bytes, bytes], query: bytes) -> str:
+        """Return the tenant a request speaks for.
+
+        Raises:
+            RefusedError: no key, none that opens, or no tenant.
+        """
+        key = await self._key(headers, query)
+        named = headers.get(b"uptake-tenant")
+        if named is None:
+            if key.tenant is None:
+                raise RefusedError(problems.NO_TENANT)
+            return key.tenant
+        tenant = named.decode("latin-1")
+        if key.tenant is None:
+            if tenant not in self._registry.snapshot.tenants:
+                await self._look_again()
+            if tenant in self._registry.snapshot.tenants:
+                return tenant
+        elif tenant == key.tenant:
+            return tenant
+        raise RefusedError(problems.NO_SUCH_TENANT)
+
+    async def _key(self, headers: dict[bytes, bytes], query: bytes) -> Key:
+        shown = bearer(headers.get(b"authorization", b"")) or (access_token(query) if query else None)
+        if shown is None:
+            raise RefusedError(problems.NO_KEY)
+        token = read_token(shown)
+        if token is None:
+            raise RefusedError(problems.BAD_KEY)
+        key = self._registry.snapshot.keys.get(token.id)
+        if key is None or not key.opens(token.digest, self._clock()):
+            await self._look_again()
+            key = self._registry.snapshot.keys.get(token.id)
+            if key is None or not key.opens(token.digest, self._clock()):
+                raise RefusedError(problems.BAD_KEY)
+        if not key.may_ingest:
+            raise RefusedError(problems.WRONG_SCOPE)
+        return key
+
+    async def _look_again(self) -> None:
+        if self._registry.waiting >= _MOST_WAITING:
+            raise RefusedError(problems.TOO_MANY_UNKNOWN)
+        try:
+            await self._registry.refresh()
+        except RegistryAwayError as error:
+            raise RefusedError(problems.REGISTRY_AWAY) from error
+
+    # ------------------------------------------------------------ what is sent
+
+    async def _take(
+        self, tenant: str, mode: Mode, body: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> tuple[int, bytes]:
+        if mode is Mode.BATCH:
+            decoded = read_batch(body)
+            if decoded is None:
+                async with self._salvaging:  # slow by nature: beside the event loop, and few at a time
+                    decoded = await asyncio.to_thread(salvage_batch, body)
+        elif mode is Mode.STRUCTURED:
+            decoded = [read_event(body)]
+        else:
+            decoded = [_binary(headers, body)]
+        received_at = self._clock()
+        places: list[int] = []
+        records: list[Record] = []
+        rejected: list[dict[str, Any]] = []
+        for place, raw in enumerate(decoded):
+            event = _normalised(raw, received_at)
+            if isinstance(event, Rejection):
+                rejected.append(_told(place, event))
+            else:
+                places.append(place)
+                records.append(encode(tenant, event))
+        if records:
+            await self._publish(places, records, rejected, int(received_at.timestamp() * 1000))
+        return self._judged(len(decoded), rejected)
+
+    async def _publish(
+        self, places: list[int], records: list[Record], rejected: list[dict[str, Any]], timestamp: int
+    ) -> None:
+        try:
+            refused = await self._publisher.publish(records, timestamp)
+        except LogUnavailableError as error:
+            raise RefusedError(problems.LOG_AWAY) from error
+        except OverloadedError as error:
+            raise RefusedError(problems.OVERLOADED) from error
+        for number in refused:
+            event_id = dict(records[number].headers)["ce_id"].decode()
+            rejected.append(_told(places[number], Rejection("", _TOO_LARGE_FOR_LOG, event_id)))
+        if refused:
+            rejected.sort(key=lambda entry: entry["index"])
+
+    def _judged(self, events: int, rejected: list[dict[str, Any]]) -> tuple[int, bytes]:
+        accepted = events - len(rejected)
+        self._instruments.judged(accepted=accepted, rejected=len(rejected))
+        if events == 1 and not rejected:
+            return 202, _ONE_ACCEPTED
+        body = msgspec.json.encode({"accepted": accepted, "rejected": rejected})
+        return (422 if rejected and not accepted else 202), body
+
+
+async def _body(headers: dict[bytes, bytes], receive: Receive, mode: Mode) -> bytes:
+    """Return the unpacked body of a request, within the limit of its mode."""
+    packed = is_packed(headers[b"content-encoding"]) if b"content-encoding" in headers else False
+    if mode is Mode.BATCH:
+        limit, too_large = MAX_BODY, problems.BODY_TOO_LARGE
+    else:
+        limit, too_large = MAX_EVENT, problems.EVENT_TOO_LARGE
+    length = headers.get(b"content-length")
+    if length is not None and length.isdigit() and int(length[:20]) > limit:
+        raise RefusedError(too_large)
+    body = await read_body(receive, limit=limit, too_large=too_large)
+    return unpack(body, limit=limit, too_large=too_large) if packed else body
+
+
+def _binary(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Decoded:
+    """Return the event of a binary request: attributes in the headers, ``data`` in the body."""
+    event = attributes(headers)
+    if isinstance(event, Rejection) or not body:
+        return event
+    data = read_event(body)
+    if isinstance(data, Rejection):
+        return Rejection(f"/data{data.pointer}", data.reason, event.get("id"))
+    event["data"] = data
+    return event
+
+
+def _normalised(raw: Decoded, received_at: datetime) -> Decoded:
+    if isinstance(raw, Rejection):
+        return raw
+    if "data_base64" in raw:
+        raw = with_data(raw)
+        if isinstance(raw, Rejection):
+            return raw
+    return normalise(raw, received_at)
+
+
+def _told(place: int, rejection: Rejection) -> dict[str, Any]:
+    return {"index": place, "id": rejection.id, "pointer": rejection.pointer, "reason": rejection.reason}
+
+
+def _spoken(problem: Problem) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    return problem.status, problem.body, [(b"content-type", problems.CONTENT_TYPE), *problem.headers]

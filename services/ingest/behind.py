@@ -1,0 +1,166 @@
+"""What stands behind the front door: probes, metrics and the documentation, as a small FastAPI application.
+
+The intake is answered before it (see ``app``); here it only stands in the documentation.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from services.ingest import problems
+from services.ingest.instruments import Instruments
+from services.observability import exposition
+
+_EXAMPLE: Final = {
+    "specversion": "1.0",
+    "id": "login-4711",
+    "source": "/crm/acme",
+    "type": "crm.session.login",
+    "time": "2026-01-15T08:02:11Z",
+    "data": {"user": "mary.jones", "origin": "ui"},
+}
+_TAKEN: Final = {
+    "accepted": 1,
+    "rejected": [{"index": 1, "id": "login-4712", "pointer": "/time", "reason": "is no instant that exists"}],
+}
+_PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_OUTCOME: Final = {
+    "application/json": {"schema": {"$ref": "#/components/schemas/Outcome"}, "examples": {"some": {"value": _TAKEN}}}
+}
+_REFUSALS: Final[Mapping[str, str]] = {
+    "400": "Malformed: not JSON, not one gzip stream, or an admin key without Uptake-Tenant.",
+    "401": "No key, or one that is unknown, expired or revoked.",
+    "403": "The key lacks the scope ingest.",
+    "404": "No such tenant.",
+    "408": "The request took too long to arrive.",
+    "413": "An event over 256 KiB, a body over 5 MiB, or a batch over 2,500 events.",
+    "415": "No form of CloudEvents, or a content encoding other than gzip.",
+    "429": "Too many unknown keys; Retry-After says when to come back.",
+    "503": "The log does not take events now; Retry-After says when to come back.",
+}
+_SCHEMAS: Final = {
+    "CloudEvent": {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "minLength": 1, "maxLength": 1024},
+            "source": {"type": "string", "minLength": 1, "maxLength": 1024},
+            "type": {"type": "string", "minLength": 1, "maxLength": 256},
+            "time": {"type": "string", "format": "date-time"},
+            "data": {"type": "object"},
+            "data_base64": {"type": "string", "contentEncoding": "base64"},
+        },
+        "examples": [_EXAMPLE],
+    },
+    "Outcome": {
+        "type": "object",
+        "required": ["accepted", "rejected"],
+        "properties": {
+            "accepted": {"type": "integer"},
+            "rejected": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "index": {"type": "integer"},
+                        "id": {"type": ["string", "null"]},
+                        "pointer": {"type": "string"},
+                        "reason": {"type": "string"},
+                    },
+                },
+            },
+        },
+    },
+    "Problem": {
+        "type": "object",
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+        },
+    },
+}
+_INTAKE: Final[dict[str, Any]] = {
+    "post": {
+        "summary": "Take events",
+        "description": "CloudEvents 1.0 in structured, batched or binary mode. 202 means: on the log, acknowledged.",
+        "security": [{"key": []}],
+        "parameters": [
+            {
+                "name": "Uptake-Tenant",
+                "in": "header",
+                "schema": {"type": "string"},
+                "description": "The tenant an admin key speaks for.",
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/cloudevents+json": {"schema": {"$ref": "#/components/schemas/CloudEvent"}},
+                "application/cloudevents-batch+json": {
+                    "schema": {"type": "array", "items": {"$ref": "#/components/schemas/CloudEvent"}, "maxItems": 2500},
+                    "examples": {"one": {"value": [_EXAMPLE]}},
+                },
+                "application/json": {"schema": {"type": "object", "description": "data, with ce- headers beside it"}},
+            },
+        },
+        "responses": {
+            "202": {"description": "Taken; rejected events are named.", "content": _OUTCOME},
+            "422": {"description": "No event was good.", "content": _OUTCOME},
+            **{code: {"description": text, "content": _PROBLEM} for code, text in _REFUSALS.items()},
+        },
+    },
+    "options": {
+        "summary": "CloudEvents webhook handshake",
+        "responses": {"200": {"description": "Who asks may send, with a key."}},
+    },
+}
+
+
+def application(instruments: Instruments, wrong: Callable[[], Mapping[str, str]]) -> FastAPI:
+    """Return the application; ``wrong`` tells what keeps the service from being ready, by part."""
+    app = FastAPI(title="Uptake ingest", version="1", redirect_slashes=False)
+
+    @app.get("/healthz", summary="Whether the process lives")
+    async def healthz() -> dict[str, bool]:
+        return {"alive": True}
+
+    @app.get("/readyz", summary="Whether events can be taken now")
+    async def readyz() -> JSONResponse:
+        found = dict(wrong())
+        return JSONResponse({"ready": not found, "wrong": found}, 503 if found else 200)
+
+    @app.get("/metrics", summary="Prometheus metrics, as text or OpenMetrics")
+    async def metrics(request: Request) -> Response:
+        body, content_type = exposition(instruments.registry, request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    @app.exception_handler(HTTPException)
+    async def refuse(_: Request, error: HTTPException) -> Response:
+        refusal = problems.NOT_FOUND if error.status_code == problems.NOT_FOUND.status else problems.WRONG_METHOD
+        headers = {"content-type": problems.CONTENT_TYPE.decode(), **(error.headers or {})}
+        return Response(refusal.body, error.status_code, headers)
+
+    _document_intake(app)
+    return app
+
+
+def _document_intake(app: FastAPI) -> None:
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = described()
+            document["paths"] = {"/v1/events": _INTAKE, **document["paths"]}
+            components = document.setdefault("components", {})
+            components["schemas"] = {**components.get("schemas", {}), **_SCHEMAS}
+            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

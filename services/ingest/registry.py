@@ -1,0 +1,158 @@
+"""What ingest knows of tenants and keys: a snapshot of Postgres, refreshed from time to time and kept on disk.
+
+Postgres may be away at any time, also at the start: the last snapshot serves until it is back. Who asks for a refresh
+gets one that began after the asking, shared with whoever else waits; Postgres is read at most four times a second,
+and nobody is refused because others have used that up.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from services import postgres
+from services.ingest.keys import Key
+
+log = logging.getLogger(__name__)
+
+_LEAST_PAUSE: Final = 0.25
+_READ_SECONDS: Final = 3.0
+_FILE: Final = "registry.json"
+
+_KEYS: Final = "select id, secret_hash, scopes, tenant, expires_at from api_key where revoked_at is null"
+_TENANTS: Final = "select id from tenant"
+_SHARDS: Final = "select value from installation where name = 'shards'"
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What was known at one moment. ``shards`` is None until the topics were created."""
+
+    keys: dict[str, Key] = {}
+    tenants: frozenset[str] = frozenset()
+    shards: int | None = None
+
+
+class RegistryAwayError(RuntimeError):
+    """Postgres did not answer: nothing is known of what the snapshot does not hold."""
+
+
+class Registry:
+    """The snapshot and its upkeep."""
+
+    def __init__(self, database: str, state_dir: Path, *, every: float) -> None:
+        self._database = database
+        self._path = state_dir / _FILE
+        self._every = every
+        self._pool: postgres.Pool | None = None
+        self._turn = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+        self._last_start = float("-inf")
+        self._failing = False
+        self.waiting = 0
+        self.known = False
+        self.snapshot = Snapshot()
+
+    async def run(self) -> None:
+        """Take up the snapshot on disk, then refresh it; runs until it is cancelled."""
+        await self._load()
+        while True:
+            with contextlib.suppress(RegistryAwayError):
+                await self.refresh()
+            await asyncio.sleep(min(self._every, 0.5) if self._failing else self._every)
+
+    async def refresh(self) -> None:
+        """Wait for a reading that begins after this call.
+
+        Raises:
+            RegistryAwayError: Postgres did not answer.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._round())
+            self._next.add_done_callback(_seen)
+        self.waiting += 1
+        try:
+            await asyncio.shield(self._next)
+        finally:
+            self.waiting -= 1
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._pool is not None:
+            await postgres.close_pool(self._pool)
+
+    async def _round(self) -> None:
+        async with self._turn:
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(max(0.0, self._last_start + _LEAST_PAUSE - loop.time()))
+            self._last_start = loop.time()
+            self._next = None  # who asks from now on waits for the reading after this one
+            try:
+                async with asyncio.timeout(_READ_SECONDS):
+                    snapshot = await self._read()
+            except (*postgres.DATABASE_ERRORS, ValueError) as error:
+                if not self._failing:
+                    log.warning("keys and tenants cannot be read, the last known ones serve: %s", error)
+                self._failing = True
+                raise RegistryAwayError from error
+        self._failing = False
+        self.known = True
+        if snapshot != self.snapshot:
+            self.snapshot = snapshot
+            await self._keep(snapshot)
+
+    async def _read(self) -> Snapshot:
+        if self._pool is None:
+            self._pool = await postgres.connect_pool(
+                self._database, name="uptake-ingest", max_size=1, statement_seconds=_READ_SECONDS
+            )
+        async with postgres.transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
+            keys = await connection.fetch(_KEYS)
+            tenants = await connection.fetch(_TENANTS)
+            shards = await connection.fetchval(_SHARDS)
+        return Snapshot(
+            keys={
+                row["id"]: Key(bytes(row["secret_hash"]), frozenset(row["scopes"]), row["tenant"], row["expires_at"])
+                for row in keys
+            },
+            tenants=frozenset(row["id"] for row in tenants),
+            shards=None if shards is None else int(shards),
+        )
+
+    async def _load(self) -> None:
+        try:
+            text = await asyncio.to_thread(self._path.read_bytes)
+            self.snapshot = msgspec.json.decode(text, type=Snapshot)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.MsgspecError, UnicodeError) as error:
+            log.warning("the snapshot in %s cannot be used: %s", self._path, error)
+            return
+        self.known = True
+
+    async def _keep(self, snapshot: Snapshot) -> None:
+        try:
+            await asyncio.to_thread(_write, self._path, msgspec.json.encode(snapshot))
+        except OSError as error:
+            log.warning("the snapshot cannot be kept in %s: %s", self._path, error)
+
+
+def _seen(reading: asyncio.Task[None]) -> None:
+    """Take note of a failure that all who waited have left behind."""
+    if not reading.cancelled():
+        reading.exception()
+
+
+def _write(path: Path, text: bytes) -> None:
+    """Replace ``path`` as a whole, readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,129 @@
+"""The way to Postgres: the only importer of asyncpg.
+
+Every connection carries the time-outs without which a frozen peer would hold a lock for ever.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final, TypeAlias
+
+import asyncpg
+import msgspec
+
+log = logging.getLogger(__name__)
+logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)  # it prints a traceback each second while Postgres is away
+
+Connection: TypeAlias = Any
+Pool: TypeAlias = Any
+Row: TypeAlias = Any
+
+UNAVAILABLE: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresSystemError,
+    asyncpg.UndefinedTableError,
+    OSError,
+    TimeoutError,
+)
+"""Postgres is away or busy: try again; never the fault of the data."""
+
+POISON: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.StatementTooComplexError,
+    asyncpg.ProgramLimitExceededError,
+)
+"""The data is at fault: trying again gives the same answer."""
+
+DATABASE_ERRORS: Final = (asyncpg.PostgresError, *UNAVAILABLE)
+UniqueViolationError = asyncpg.UniqueViolationError
+PgUUID = asyncpg.pgproto.pgproto.UUID
+
+
+async def _prepare(connection: Connection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=_to_json, decoder=msgspec.json.decode, format="text"
+        )
+
+
+def _to_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+async def connect_pool(
+    url: str, *, name: str, min_size: int = 1, max_size: int = 5, statement_seconds: float = 60.0, lossy: bool = False
+) -> Pool:
+    """Open a pool on ``url``.
+
+    ``lossy``: a crash of Postgres may take back the last commits. Only for whoever keeps its position in the same
+    transaction as its effects, so that both go back together.
+    """
+    return await asyncpg.create_pool(
+        url,
+        min_size=min_size,
+        max_size=max_size,
+        init=_prepare,
+        command_timeout=statement_seconds,
+        timeout=10,
+        server_settings={
+            "application_name": name,
+            "timezone": "UTC",
+            "jit": "off",
+            "idle_in_transaction_session_timeout": "5000",
+            "lock_timeout": "10000",
+            "statement_timeout": str(int(statement_seconds * 1000)),
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+            "synchronous_commit": "off" if lossy else "on",
+        },
+    )
+
+
+async def wait_for_pool(url: str, *, name: str, stop: asyncio.Event | None = None, **options: Any) -> Pool:  # noqa: ANN401
+    """Open a pool, waiting as long as Postgres is away (a database down at start must not end a service).
+
+    Raises:
+        asyncio.CancelledError: ``stop`` was set before Postgres came.
+    """
+    pause = 0.1
+    while True:
+        try:
+            return await connect_pool(url, name=name, **options)
+        except UNAVAILABLE as error:
+            log.warning("waiting for Postgres: %s", error)
+        if stop is not None and stop.is_set():
+            raise asyncio.CancelledError
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 2.0)
+
+
+async def close_pool(pool: Pool, *, seconds: float = 3.0) -> None:
+    """Close ``pool``, by force when it does not close in time."""
+    with contextlib.suppress(TimeoutError, *DATABASE_ERRORS):
+        await asyncio.wait_for(pool.close(), seconds)
+        return
+    pool.terminate()
+
+
+@contextlib.asynccontextmanager
+async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Connection]:  # noqa: ANN401
+    """Run the block in one transaction on one connection of ``pool``."""
+    async with pool.acquire() as connection, connection.transaction(**options):
+        yield connection
+
+
+async def connect(url: str, *, name: str) -> Connection:
+    """Open one connection outside any pool (for an advisory lock that must last)."""
+    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name, "timezone": "UTC"})
+    await _prepare(connection)
+    return connection

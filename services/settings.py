@@ -1,0 +1,81 @@
+"""Every setting, read once from ``UPTAKE_*``. The only reader of the environment.
+
+A bad setting stops the start with one line that names it. ``.env.example`` is this file's table, kept equal by a test.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used; the message names it."""
+
+
+def _setting(default: Any, sentence: str) -> Any:  # noqa: ANN401 - dataclass fields are typed where they are declared
+    return field(default=default, metadata={"sentence": sentence})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may set; the name in the environment is ``UPTAKE_<NAME>``."""
+
+    kafka: str = _setting("127.0.0.1:9092", "Bootstrap servers of Kafka, host:port, comma separated.")
+    database: str = _setting("postgresql://uptake@127.0.0.1:5432/uptake", "URL of the PostgreSQL database.")
+    admin_key: str = _setting("", "The first admin key, upt_<id>_<secret>; empty: generated on an empty database.")
+    host: str = _setting("127.0.0.1", "Address the services listen on.")
+    api_port: int = _setting(8080, "Port of the API service.")
+    ingest_port: int = _setting(8081, "Port of the ingest service.")
+    aggregator_port: int = _setting(8082, "Port of the aggregator's metrics and probes.")
+    partitions: int = _setting(12, "Partitions of the events topic; fixed when the topic is created.")
+    replication: int = _setting(1, "Replicas of each topic; 3 in production.")
+    state_dir: Path = _setting(Path(".uptake"), "Where a service keeps its own files (ingest: what it knew of keys).")
+    registry_seconds: float = _setting(5.0, "How often ingest reads tenants and keys again, in seconds.")
+    publish_seconds: float = _setting(5.0, "How long ingest waits for Kafka before it answers 503, in seconds.")
+    linger_ms: int = _setting(3, "How long ingest gathers events for one append, in milliseconds.")
+    max_pending_mib: int = _setting(64, "How much ingest holds unacknowledged before it answers 503, in MiB.")
+    batch_records: int = _setting(10_000, "The most records an aggregator takes into one transaction.")
+    cycle_ms: int = _setting(200, "The least time between two rounds of small batches, in milliseconds.")
+    evaluate_seconds: float = _setting(1.0, "The least time between two evaluations of one tenant, in seconds.")
+    session_ms: int = _setting(30_000, "Kafka session time-out of an aggregator, in milliseconds.")
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of ``environ`` (default: the process environment).
+
+    Raises:
+        SettingError: a value cannot be read as its type.
+    """
+    source = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    for entry in fields(Settings):
+        text = source.get(name := f"UPTAKE_{entry.name.upper()}")
+        if text is None or (text == "" and not isinstance(entry.default, str)):
+            continue
+        kind: type[Any] = type(entry.default)
+        try:
+            values[entry.name] = kind(text)
+        except ValueError as error:
+            raise SettingError(f"{name}={text!r} is not a valid {kind.__name__}") from error
+        if kind in (int, float) and values[entry.name] <= 0:
+            raise SettingError(f"{name}={text!r} must be greater than zero")
+    settings = Settings(**values)
+    if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise SettingError(f"UPTAKE_LOG_LEVEL={settings.log_level!r} is none of DEBUG, INFO, WARNING, ERROR")
+    return settings
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return ``settings`` as environment variables, for a child process."""
+    return {f"UPTAKE_{entry.name.upper()}": str(getattr(settings, entry.name)) for entry in fields(Settings)}
+
+
+def example() -> str:
+    """Return the text of ``.env.example``: every setting with its sentence and default."""
+    lines = ["# Every setting of Uptake with its default. Uncomment what you change.", ""]
+    for entry in fields(Settings):
+        lines += [f"# {entry.metadata['sentence']}", f"# UPTAKE_{entry.name.upper()}={entry.default}", ""]
+    return "\n".join(lines)

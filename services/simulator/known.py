@@ -1,0 +1,89 @@
+"""What a careful reader of the plot must find: the alerts the story holds, rule by rule, from its parameters alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Final
+
+from services.simulator import plot
+from services.simulator.cast import Person, Story, working_day
+from services.simulator.plot import Wave
+
+D2: Final = "user-not-connected-d2"
+D3: Final = "user-never-logged-in-d3"
+DROP: Final = "adoption-drop-vs-week1"
+CONFIRMED: Final = "confirmed"
+SUSPECTED: Final = "suspected"
+WAVE_RULES: Final = (
+    ("wave-connection-d1-below-target", 1, Fraction(80, 100)),
+    ("wave-connection-d3-emergency", 3, Fraction(70, 100)),
+    ("wave-connection-d5-below-target", 5, Fraction(90, 100)),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Known:
+    """One alert the story holds; ``tier`` is the last it reached."""
+
+    rule: str
+    kind: str
+    subject: str
+    tier: str
+    reason: str
+
+
+def known_alerts(story: Story) -> list[Known]:
+    """Return the alerts of ``story``, sorted by rule and subject."""
+    found = [*_drops()]
+    for wave in plot.WAVES:
+        cohort = story.cohort(wave)
+        found += _of_wave(cohort, wave)
+        found += _of_people(cohort, wave)
+    return sorted(found)
+
+
+def connected(cohort: list[Person], wave: Wave, number: int) -> int:
+    """Return how many of ``cohort`` have come by D+``number``, counted in working days."""
+    end = working_day(wave.go_live, number)
+    return sum(person.comes is not None and person.comes <= end for person in cohort)
+
+
+def _of_wave(cohort: list[Person], wave: Wave) -> Iterator[Known]:
+    for rule, number, target in WAVE_RULES:
+        come = connected(cohort, wave, number)
+        if Fraction(come, len(cohort)) < target:
+            yield Known(rule, "wave", wave.id, CONFIRMED, f"{come} of {len(cohort)} by D+{number}")
+
+
+def _of_people(cohort: list[Person], wave: Wave) -> Iterator[Known]:
+    """One alert a person: who came on D+3 was missed on D+2 only, for the others the louder rule took its place."""
+    third = working_day(wave.go_live, 3)
+    for person in cohort:
+        if person.comes is None or person.comes > third:
+            yield Known(D3, "user", person.user, CONFIRMED, _excuse(person))
+        elif person.comes == third:
+            yield Known(D2, "user", person.user, CONFIRMED, _excuse(person))
+
+
+def _excuse(person: Person) -> str:
+    if person.team == plot.NEVER_CAME:
+        return f"team {person.team} never came"
+    if person.synced:
+        return "only software acts in this name"
+    if person.pilot and person.comes is None:
+        return "tried it before go-live and never came back"
+    return f"came late, on {_day(person.comes)}"
+
+
+def _day(day: date | None) -> str:
+    return day.strftime("%-d %B") if day else "no day"
+
+
+def _drops() -> Iterator[Known]:
+    collapse = f"{plot.COLLAPSE_LOST} people stop in week {plot.COLLAPSE_WEEK}"
+    yield Known(DROP, "team", plot.COLLAPSE, CONFIRMED, reason=collapse)
+    erosion = f"one more stops in each of weeks {', '.join(map(str, plot.EROSION_STOPS))}"
+    yield Known(DROP, "team", plot.EROSION, CONFIRMED, reason=erosion)
+    dip = f"{plot.DIP_LOST} people away in weeks {' and '.join(map(str, plot.DIP_WEEKS))}, then back"
+    yield Known(DROP, "team", plot.DIP, SUSPECTED, reason=dip)

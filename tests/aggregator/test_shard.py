@@ -1,0 +1,256 @@
+"""Shards on real Postgres: claim, facts, windows, directory and position move together or not at all."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas.events import encode
+from schemas.topics import shard_of
+from services import postgres
+from services.aggregator.domain.windows import LENGTHS
+from services.aggregator.shard import Shard, Tenants
+from services.aggregator.store import positions
+from services.aggregator.store.positions import FencedError
+from services.postgres import Pool
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+START = date(2026, 1, 5)
+SHARDS = 3
+
+
+@dataclass
+class Log:
+    """Records by shard, as Kafka would number them."""
+
+    records: dict[int, list["Entry"]] = field(default_factory=lambda: {n: [] for n in range(SHARDS)})
+
+    def append(self, event: dict[str, Any], *, value: bytes | None = None) -> None:
+        record = encode("acme", event)
+        entries = self.records[shard_of(record.key, SHARDS)]
+        entries.append(Entry(len(entries), 1_780_000_000_000, record.key, value or record.value))
+
+
+@dataclass
+class Entry:
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes
+    headers: tuple[()] = ()
+
+
+def event(number: int, user: str | None, at: datetime, kind: str = "crm.record.updated") -> dict[str, Any]:
+    time = at.isoformat().replace("+00:00", "Z")
+    return {"id": f"e{number}", "source": "/crm", "type": kind, "time": time, "data": {"user": user}}
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    opened = await postgres.connect_pool(database, name="test", max_size=4)
+    await opened.execute("insert into tenant (id, name, min_group) values ('acme', 'Acme', 1)")
+    yield opened
+    await postgres.close_pool(opened)
+
+
+async def own(pool: Pool, number: int, tenants: Tenants, hook: Callable[[str], None] = lambda _: None) -> Shard:
+    held = (await positions.take_over(pool, [number], "test"))[number]
+    return Shard(number, SHARDS, held, {}, tenants, hook)
+
+
+async def enter(pool: Pool, user: str, spells: list[tuple[date, date | None, str, str]], licence: tuple[date, date | None]) -> None:
+    """Write a directory entry and queue it for its owner, as the API does."""
+    shard = shard_of(f"acme\0{user}".encode(), SHARDS)
+    async with postgres.transaction(pool) as tx:
+        await tx.execute(
+            "insert into person (tenant, user_id, licensed_from, licensed_to) values ('acme', $1, $2, $3)"
+            " on conflict (tenant, user_id) do update set licensed_from = $2, licensed_to = $3",
+            user,
+            *licence,
+        )
+        await tx.execute("delete from membership where user_id = $1", user)
+        for valid_from, valid_to, team, role in spells:
+            await tx.execute(
+                "insert into membership (tenant, user_id, valid_from, valid_to, team, role) values ('acme', $1, $2, $3, $4, $5)",
+                user, valid_from, valid_to, team, role,
+            )  # fmt: skip
+        await tx.execute("insert into directory_change (tenant, user_id, shard) values ('acme', $1, $2)", user, shard)
+
+
+async def cells(pool: Pool, days: list[date]) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    """Read every cell of every window by plain prefix sums."""
+    rows = await pool.fetch(
+        "select d.as_of, w.dimension, w.key, w.days, sum(licensed)::int, sum(active)::int, sum(logged_in)::int,"
+        " sum(actions)::int, sum(active_user_days)::int from unnest($1::date[]) as d(as_of)"
+        " join window_delta w on w.day <= d.as_of group by 1, 2, 3, 4 having sum(licensed) <> 0",
+        days,
+    )
+    return {(row[1], row[2], row[3], row[0]): tuple(row)[4:] for row in rows}
+
+
+Directory = dict[str, tuple[list[tuple[date, date | None, str, str]], tuple[date, date | None]]]
+
+
+def brute_force(directory: Directory, events: list[dict[str, Any]], days: list[date]) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for user, (spells, (first, last)) in directory.items():
+        own_events = [(datetime.fromisoformat(e["time"]).date(), e["type"]) for e in events if e["data"]["user"] == user]
+        for as_of in days:
+            spell = next((s for s in spells if s[0] <= as_of and (s[1] is None or as_of < s[1])), None)
+            if spell is None or as_of < first or (last is not None and as_of > last):
+                continue
+            for length in LENGTHS:
+                inside = [(d, kind) for d, kind in own_events if timedelta(0) <= as_of - d < timedelta(length)]
+                counts = (
+                    1,
+                    bool(inside),
+                    any(kind == "crm.session.login" for _, kind in inside),
+                    sum(not kind.startswith("crm.session.") for _, kind in inside),
+                    len({d for d, _ in inside}),
+                )
+                for group in (("tenant", "all"), ("team", spell[2]), ("role", spell[3])):
+                    cell = found.setdefault((*group, length, as_of), [0] * 5)
+                    for n, count in enumerate(counts):
+                        cell[n] += int(count)
+    return {key: tuple(cell) for key, cell in found.items()}
+
+
+def draw_entry(rng: random.Random) -> tuple[list[tuple[date, date | None, str, str]], tuple[date, date | None]]:
+    cut = START + timedelta(rng.randrange(1, 50))
+    spells = [(date(1, 1, 1), cut, rng.choice("AB"), rng.choice("xy")), (cut, None, rng.choice("AB"), rng.choice("xy"))]
+    licensed = START + timedelta(rng.randrange(-5, 20))
+    return spells, (licensed, rng.choice([None, licensed + timedelta(rng.randrange(0, 60))]))
+
+
+@pytest.mark.parametrize("seed", range(6), ids=lambda seed: f"story {seed}")
+async def test_any_order_of_events_copies_and_directory_changes_ends_in_the_same_windows(pool: Pool, seed: int) -> None:
+    rng = random.Random(seed)
+    users = [f"u{n}" for n in range(8)]
+    kinds = ["crm.session.login", "crm.record.updated", "crm.session.login_failed", "training.module.completed"]
+    unique = [
+        event(n, rng.choice([*users, "stranger", None]), datetime.combine(START, datetime.min.time(), UTC)
+              + timedelta(minutes=rng.randrange(60 * 24 * 70)), rng.choice(kinds))
+        for n in range(400)
+    ]  # fmt: skip
+    log = Log()
+    for one in [*unique, *rng.choices(unique, k=60)]:
+        log.append(one)
+    for entries in log.records.values():
+        order = rng.sample(entries, len(entries))
+        entries[:] = [Entry(n, entry.timestamp, entry.key, entry.value) for n, entry in enumerate(order)]
+    directory: Directory = {}
+    tenants = Tenants()
+    shards = [await own(pool, number, tenants) for number in range(SHARDS)]
+    cursors = [0] * SHARDS
+    changes = [rng.choice(users) for _ in range(20)] + users
+    while changes or any(cursors[n] < len(log.records[n]) for n in range(SHARDS)):
+        number = rng.randrange(SHARDS)
+        if (batch := log.records[number][cursors[number] : cursors[number] + rng.randrange(1, 80)]) and rng.random() < 0.7:
+            cursors[number] += len(batch)
+            await shards[number].fold(pool, batch, NOW)
+        elif changes:
+            user = changes.pop()
+            directory[user] = draw_entry(rng)
+            await enter(pool, user, *directory[user])
+        if rng.random() < 0.3:
+            shards[number] = await own(pool, number, tenants)
+        await shards[rng.randrange(SHARDS)].follow_directory(pool, NOW)
+    for shard in shards:
+        while await shard.follow_directory(pool, NOW):
+            pass
+    days = [START + timedelta(n) for n in range(-10, 110)]
+    tally = await pool.fetchrow("select sum(folded) f, sum(duplicates) d, sum(conflicts) c, sum(unmapped) u from tally")
+    strangers = sum(one["data"]["user"] not in users for one in unique)
+
+    assert await cells(pool, days) == brute_force(directory, unique, days)
+    assert tuple(tally) == (400, 60, 0, strangers)
+
+
+async def test_a_copy_with_another_payload_is_a_conflict_even_on_another_shard(pool: Pool) -> None:
+    log, tenants = Log(), Tenants()
+    at = datetime(2026, 1, 6, 9, tzinfo=UTC)
+    for user in ("u1", "u2", "u3", "u4", "u5"):
+        log.append(event(1, user, at))
+    for number in range(SHARDS):
+        if log.records[number]:
+            await (await own(pool, number, tenants)).fold(pool, log.records[number], NOW)
+    tally = await pool.fetchrow("select sum(folded) f, sum(duplicates) d, sum(conflicts) c from tally")
+
+    assert tuple(tally) == (1, 4, 4)
+
+
+async def test_an_owner_that_was_overtaken_changes_nothing(pool: Pool) -> None:
+    log, tenants = Log(), Tenants()
+    log.append(event(1, "u1", datetime(2026, 1, 6, 9, tzinfo=UTC)))
+    number = next(n for n, entries in log.records.items() if entries)
+    zombie = await own(pool, number, tenants)
+    owner = await own(pool, number, tenants)
+
+    with pytest.raises(FencedError):
+        await zombie.fold(pool, log.records[number], NOW)
+    with pytest.raises(FencedError):
+        await zombie.follow_directory(pool, NOW)
+
+    assert (await owner.fold(pool, log.records[number], NOW)).folded == 1
+    assert await pool.fetchval("select count(*) from claimed") == 1
+
+
+async def test_two_aggregators_that_meet_the_same_identities_neither_lose_nor_deadlock(pool: Pool) -> None:
+    tenants = Tenants()
+    batches: dict[int, Log] = {0: Log(), 1: Log(), 2: Log()}
+    order = random.Random(4)
+    for log in batches.values():
+        for n in order.sample(range(500), 500):
+            log.append(event(n, f"u{order.randrange(30)}", datetime(2026, 1, 6, 9, tzinfo=UTC)))
+    shards = [await own(pool, number, tenants) for number in range(SHARDS)]
+
+    outcomes = await asyncio.gather(
+        *(shard.fold(pool, batches[n].records[shard.number], NOW) for n, shard in enumerate(shards))
+    )
+
+    unique = {(entry.value[:0], entry.key) for log in batches.values() for entry in log.records[0]} and await pool.fetchval(
+        "select count(*) from claimed"
+    )
+    assert sum(outcome.folded for outcome in outcomes) == unique
+    assert await pool.fetchval("select sum(events) from person_day") == unique
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"", "the record is empty"),
+        (b"[]", "Expected `object`"),
+        (b'{"tenant":"acme"', "truncated"),
+        (b"\xff\xfe", "malformed"),
+        (b'{"tenant":"acme","source":"/c","id":"a\\u0000","type":"t","data":{"user":"u1"}}', "NUL"),
+        (b'{"tenant":"acme","source":"/c","id":"a","type":"t","data":{"user":7}}', "Expected `str"),
+        (b'{"tenant":"acme","source":"/c","id":"a","data":{"user":"u1"}}', "missing required field `type`"),
+        (b'{"tenant":"acme","source":"/c","id":"a","type":"t","time":"1999-12-31T23:59:59Z","data":{"user":"u1"}}', "2000"),
+        (b'{"tenant":"acme","source":"/c","id":"a","type":"t","time":"2026-01-01T00:00:00","data":{"user":"u1"}}', "offset"),
+        (b'{"tenant":"nobody","source":"/c","id":"a","type":"t","data":{"user":"u1"}}', "another person's partition"),
+        (b'{"data":' + b"[" * 5000, "Expected `object`, got `array`"),
+    ],
+    ids=["empty", "a list", "truncated", "not text", "NUL in the id", "a user of the wrong type", "no type", "before 2000",
+         "a time without zone", "a tenant the key does not name", "nested without end"],
+)  # fmt: skip
+async def test_a_record_that_is_no_event_is_kept_with_its_reason_and_stops_nothing(
+    pool: Pool, value: bytes, reason: str
+) -> None:
+    log, tenants = Log(), Tenants()
+    at = datetime(2026, 1, 6, 9, tzinfo=UTC)
+    log.append(event(1, "u1", at))
+    log.append(event(2, "u1", at), value=value or b" ")
+    log.append(event(3, "u1", at))
+    number = next(n for n, entries in log.records.items() if entries)
+    if not value:
+        log.records[number][1].value = b""
+    outcome = await (await own(pool, number, tenants)).fold(pool, log.records[number], NOW)
+    letter = await pool.fetchrow("select log_offset, value, reason from dead_letter")
+
+    assert (outcome.folded, outcome.dead_letter) == (2, 1)
+    assert (letter["log_offset"], letter["value"]) == (1, value)
+    assert reason.lower() in letter["reason"].lower()

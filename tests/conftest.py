@@ -1,0 +1,195 @@
+"""The engines of the tests: real ones, always. Session-wide servers, a fresh database and a fresh log for each test.
+
+Where Java or Maven is missing, the suites on Apache Kafka are left out and said to be; in CI that is a failure.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from deploy.kafka import node
+from services import installation, migrate, postgres
+from services.embedded import Broker, Postgres, fresh_directory
+from tests.builders import SHARDS
+from tests.stack import Stack
+
+TEMPLATE = "template_uptake"
+LACK = node.missing()
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+_left_out: set[str] = set()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("kafka") is None or LACK is None:
+        return
+    if IN_CI:
+        pytest.fail(f"CI must run the suites on Apache Kafka, but {LACK}", pytrace=False)
+    _left_out.add(item.nodeid)
+    pytest.skip(LACK)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"apache_kafka", "own_kafka"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("kafka")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _left_out:
+        files = sorted({name.partition("::")[0] for name in _left_out})
+        terminalreporter.section("left out", yellow=True)
+        terminalreporter.line(f"{len(_left_out)} tests on Apache Kafka did not run: {LACK}. They are in:")
+        for name in files:
+            terminalreporter.line(f"  {name}")
+
+
+# ---------------------------------------------------------------- Postgres
+
+
+@pytest.fixture(scope="session")
+def directory() -> Iterator[Path]:
+    """A directory for the session that PostgreSQL's own account may enter."""
+    made = fresh_directory()
+    yield made
+    with suppress(OSError):
+        made.rmdir()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(directory: Path) -> Iterator[Postgres]:
+    """The session's PostgreSQL; it is never killed (see ``own_postgres``)."""
+    server = Postgres(directory / "postgres", fast=True)
+    server.start()
+    yield server
+    server.remove()
+
+
+async def _run(url: str, statement: str) -> None:
+    connection = await postgres.connect(url, name="tests")
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def _template(postgres_server: Postgres) -> str:
+    await _run(postgres_server.url("postgres"), f"create database {TEMPLATE}")
+    await migrate.upgrade(postgres_server.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+async def empty_database(postgres_server: Postgres) -> AsyncIterator[str]:
+    """The URL of a database without a table."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await _run(postgres_server.url("postgres"), f"create database {name}")
+    yield postgres_server.url(name)
+    await _run(postgres_server.url("postgres"), f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database(postgres_server: Postgres, _template: str) -> AsyncIterator[str]:
+    """The URL of a fresh, migrated database."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await _run(postgres_server.url("postgres"), f"create database {name} template {_template}")
+    yield postgres_server.url(name)
+    await _run(postgres_server.url("postgres"), f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[postgres.Pool]:
+    """A pool on the fresh database."""
+    opened = await postgres.connect_pool(database, name="tests")
+    yield opened
+    await postgres.close_pool(opened)
+
+
+@pytest.fixture
+async def own_postgres() -> AsyncIterator[Postgres]:
+    """A migrated PostgreSQL of the test's own, to kill and to stop. ``url()`` is the database."""
+    home = fresh_directory()
+    server = Postgres(home / "postgres")
+    server.start()
+    await migrate.upgrade(server.url())
+    yield server
+    server.remove()
+    home.rmdir()
+
+
+# ---------------------------------------------------------------- Kafka
+
+
+@pytest.fixture
+def tansu() -> Iterator[Broker]:
+    """An embedded broker of the test's own, with an empty log."""
+    server = Broker()
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def _apache(directory: Path) -> Iterator[node.Node]:
+    server = node.Node(directory / "kafka")
+    server.start()
+    yield server
+    server.remove()
+
+
+async def _forget_topics(bootstrap: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        while mine := [name for name in await admin.list_topics() if name.startswith("uptake.")]:
+            await admin.delete_topics(mine)
+            await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def apache_kafka(_apache: node.Node) -> node.Node:
+    """The session's Apache Kafka, without topics; it is never killed (see ``own_kafka``)."""
+    await _forget_topics(_apache.address)
+    return _apache
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[node.Node]:
+    """An Apache Kafka of the test's own, to kill and to stop."""
+    server = node.Node(fresh_directory())
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["tansu", pytest.param("apache_kafka", marks=pytest.mark.kafka)], ids=["tansu", "apache"])
+def broker(request: pytest.FixtureRequest) -> Any:
+    """Each broker in turn, with an empty log and without topics."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+async def topics(broker: Any, database: str) -> dict[str, int]:
+    """The topics on ``broker``, with ``SHARDS`` shards noted in ``database``; each topic's number of partitions."""
+    return await installation.make_topics(database, broker.address, partitions=SHARDS, replication=1)
+
+
+# ---------------------------------------------------------------- the whole product
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """The whole product as a process: ``stack.start(kafka=…, database=…, aggregators=…)``; stopped at the end."""
+    made = Stack(tmp_path / "state")
+    yield made
+    made.stop()
