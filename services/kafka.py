@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 MAX_RECORD_BYTES: Final = 1 << 20
 FETCH_WAIT_MS: Final = 100
+METADATA_MS: Final = 10_000
+"""How soon a topic that was made anew, or grew, is noticed."""
+
 
 
 class LogUnavailableError(RuntimeError):
@@ -178,6 +181,7 @@ class Reader:
             max_poll_interval_ms=600_000,
             request_timeout_ms=max(session_ms + 1000, 5000),
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            metadata_max_age_ms=METADATA_MS,
             max_partition_fetch_bytes=8 << 20,
             retry_backoff_ms=100,
             partition_assignment_strategy=[RoundRobinPartitionAssignor],

@@ -73,6 +73,11 @@ def environment(settings: Settings) -> dict[str, str]:
     return {f"UPTAKE_{entry.name.upper()}": str(getattr(settings, entry.name)) for entry in fields(Settings)}
 
 
+def inherited(settings: Settings) -> dict[str, str]:
+    """Return our own environment with ``settings`` in it, for a child process."""
+    return {**os.environ, **environment(settings)}
+
+
 def example() -> str:
     """Return the text of ``.env.example``: every setting with its sentence and default."""
     lines = ["# Every setting of Uptake with its default. Uncomment what you change.", ""]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -11,11 +12,10 @@ from datetime import UTC, datetime
 import uvicorn
 import uvloop
 
-from services import postgres
+from services import installation, postgres
 from services.aggregator.consumer import Consumer
 from services.aggregator.evaluator import Evaluator
 from services.aggregator.instruments import Instruments
-from services.aggregator.store import installation
 from services.observability import Probes, start_logging
 from services.settings import SettingError, Settings, load
 
@@ -34,7 +34,7 @@ async def serve(settings: Settings) -> None:
     owner = f"{socket.gethostname()}-{os.getpid()}"
     pool = await postgres.wait_for_pool(settings.database, name="uptake-aggregator", stop=stop, lossy=True, max_size=3)
     steady = await postgres.wait_for_pool(settings.database, name="uptake-evaluator", stop=stop, max_size=2)
-    shards = await installation.shards(pool, settings.partitions)
+    shards = await installation.shards(settings.database) or settings.partitions
     consumer = Consumer(pool, settings, shards, owner, clock, instruments)
     evaluator = Evaluator(steady, settings.database, settings, clock, instruments.evaluation_seconds.observe)
 
@@ -78,6 +78,7 @@ def main() -> None:
     except SettingError as error:
         sys.exit(str(error))
     start_logging("aggregator", settings.log_level)
+    gc.set_threshold(50_000, 20, 100)  # a batch makes many short-lived objects beside a large roster
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         uvloop.run(serve(settings))
 

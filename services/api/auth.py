@@ -95,7 +95,9 @@ async def principal_of(request: Request, connection: Connection) -> Principal:
 
 def _permit(principal: Principal, scope: str, *, bound: bool) -> Principal:
     if not principal.may(scope) or (principal.person is not None and not bound):
-        raise ProblemError(403, f"This key may not do that: it needs the scope '{scope}' and must not be bound to a person.")
+        raise ProblemError(
+            403, f"This key may not do that: it needs the scope '{scope}' and must not be bound to a person."
+        )
     return principal
 
 

@@ -6,13 +6,12 @@ query is bounded by the tenant of the key anyway.
 """
 
 import base64
-import binascii
 import hashlib
 from typing import Final, TypeVar
 
 import msgspec
 
-from services.api.problems import invalid
+from services.api.problems import ProblemError, invalid
 
 MOST_CHARACTERS: Final = 4096
 
@@ -38,12 +37,23 @@ def decode(cursor: str | None, question: str, kind: type[Place]) -> Place | None
     if cursor is None:
         return None
     try:
-        if len(cursor) > MOST_CHARACTERS:
-            raise ValueError("too long")
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        asked, place = msgspec.json.decode(base64.b64decode(padded, b"-_", validate=True), type=tuple[str, kind])  # type: ignore[valid-type]
-        if asked != question or "\x00" in str(place):
-            raise ValueError("of another question")
-    except (ValueError, binascii.Error, RecursionError, msgspec.MsgspecError) as error:
-        raise invalid("The cursor does not belong to this question.", parameter="cursor") from error
+        asked, place = _parts(cursor[:MOST_CHARACTERS], kind)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise strange() from error
+    if asked != question or "\x00" in str(place):
+        raise strange()
     return place
+
+
+def strange() -> ProblemError:
+    """Return the answer for a cursor that is none of ours."""
+    return invalid("The cursor does not belong to this question.", parameter="cursor")
+
+
+def _parts(cursor: str, kind: type[Place]) -> tuple[str, Place]:
+    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    parts: tuple[str, Place] = msgspec.json.decode(
+        base64.b64decode(padded, b"-_", validate=True),
+        type=tuple[str, kind],  # type: ignore[valid-type]
+    )
+    return parts

@@ -87,8 +87,15 @@ PERSON: Final[dict[str, Any]] = {
     "licensed_to": None,
     "kind": "human",
 }
-_CSV: Final = "user,name,email,role,team,manager,licensed_from,licensed_to\nanna,Anna Snelling,,sales,North,dustin,2026-01-05,\n"
-_DONE: Final = {"created": 1, "updated": 0, "unchanged": 0, "errors": [{"row": 2, "column": "user", "reason": "is missing"}]}
+_CSV: Final = (
+    "user,name,email,role,team,manager,licensed_from,licensed_to\nanna,Anna Snelling,,sales,North,dustin,2026-01-05,\n"
+)
+_DONE: Final = {
+    "created": 1,
+    "updated": 0,
+    "unchanged": 0,
+    "errors": [{"row": 2, "column": "user", "reason": "is missing"}],
+}
 _BODY: Final = {
     "requestBody": {
         "required": True,
@@ -184,8 +191,6 @@ async def _groups(caller: Reader, column: str, cursor: str | None, limit: int) -
     async with reading(caller.pool) as connection:
         day = await caller.today(connection)
         line = await caller.line(connection)
-        rows = await store.groups(
-            connection, caller.tenant.id, day, column, after=after, limit=limit + 1, line=line
-        )
+        rows = await store.groups(connection, caller.tenant.id, day, column, after=after, limit=limit + 1, line=line)
     more = cursors.encode(question, rows[limit - 1]["key"]) if len(rows) > limit else None
     return page([dict(row) for row in rows[:limit]], more)

@@ -115,7 +115,14 @@ def _inverted(person: Known) -> bool:
 
 
 async def run(
-    connection: Connection, tenant: str, people: Iterator[PersonRow], reading: Reading, *, when: When, partitions: int, dry: bool
+    connection: Connection,
+    tenant: str,
+    people: Iterator[PersonRow],
+    reading: Reading,
+    *,
+    when: When,
+    partitions: int,
+    dry: bool,
 ) -> Outcome:
     """Import ``people`` within the caller's transaction; ``dry``: only say what would change."""
     outcome = Outcome()

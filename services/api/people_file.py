@@ -153,7 +153,7 @@ def _records(lines: Iterator[str]) -> Iterator[list[str] | str]:
 
 
 def _record(pending: list[str], lines: Iterator[str]) -> tuple[int, list[str] | str]:
-    """Return how many of the ``pending`` lines are the next record (0: none is left), and its cells or what is wrong."""
+    """Return how many ``pending`` lines are the next record (0: none is left), and its cells or what is wrong."""
     quotes = 0
     for taken in range(1, MOST_LINES_OF_A_ROW + 1):
         if len(pending) < taken:

@@ -52,7 +52,9 @@ def invalid(detail: str, *, pointer: str | None = None, parameter: str | None = 
 
 def unauthorised() -> ProblemError:
     """Return the answer for a missing, unknown, expired or revoked key (which one it was stays unsaid)."""
-    return ProblemError(401, "A valid key is needed: Authorization: Bearer upt_…", headers={"WWW-Authenticate": "Bearer"})
+    return ProblemError(
+        401, "A valid key is needed: Authorization: Bearer upt_…", headers={"WWW-Authenticate": "Bearer"}
+    )
 
 
 def unavailable(detail: str = "The service is busy or its database is away; try again.") -> ProblemError:

@@ -54,7 +54,9 @@ def changed(spells: Sequence[Spell], terms: Terms, *, effective_from: date | Non
 
 
 def _from(spells: Sequence[Spell], terms: Terms, start: date) -> list[Spell]:
-    kept = [Spell(s.start, start if s.end is None or s.end > start else s.end, s.terms) for s in spells if s.start < start]
+    kept = [
+        Spell(s.start, start if s.end is None or s.end > start else s.end, s.terms) for s in spells if s.start < start
+    ]
     if kept and kept[-1].end == start and kept[-1].terms == terms:
         start = kept.pop().start
     return [*kept, Spell(start, None, terms)]

@@ -1,4 +1,4 @@
-"""``/v1/tenants``: everything belongs to a tenant. Its clock and time zone stand fast once events were folded into days."""
+"""``/v1/tenants``: everything belongs to one. Its clock and time zone stand fast once events were folded into days."""
 
 import functools
 from datetime import datetime
@@ -44,14 +44,16 @@ def _distinct(values: list[Any]) -> list[Any]:
     return sorted(set(values))
 
 
-WorkDays = Annotated[list[Annotated[int, Field(ge=1, le=7, strict=True)]], Field(min_length=1, max_length=7), AfterValidator(_distinct)]
+WorkDays = Annotated[
+    list[Annotated[int, Field(ge=1, le=7, strict=True)]], Field(min_length=1, max_length=7), AfterValidator(_distinct)
+]
 Visibility = Literal["manager", "off", "owner"]
 
 
 class Privacy(Given):
     """Groups smaller than ``min_group`` are not shown; ``individual_visibility`` says who sees single persons."""
 
-    min_group: int = Field(5, ge=1, le=1000, strict=True)
+    min_group: int = Field(default=5, ge=1, le=1000, strict=True)
     individual_visibility: Visibility = "manager"
 
 
@@ -64,7 +66,7 @@ class Settings(Given):
     day_counting: Literal["working", "calendar"] = "working"
     work_days: WorkDays = Field(default_factory=lambda: [1, 2, 3, 4, 5])
     holidays: Annotated[list[Day], Field(max_length=2000), AfterValidator(_distinct)] = Field(default_factory=list)
-    first_day_of_week: int = Field(1, ge=1, le=7, strict=True)
+    first_day_of_week: int = Field(default=1, ge=1, le=7, strict=True)
     connected_by: Literal["activity", "login"] = "activity"
     privacy: Privacy = Field(default_factory=Privacy)
     labels: dict[Label, Text] = Field(default_factory=dict, max_length=50)
@@ -149,7 +151,9 @@ def shown(tenant: Tenant) -> dict[str, Any]:
     """Return a tenant as JSON shows it."""
     return {
         "id": tenant.id,
-        **{name: getattr(tenant, name) for name in store.SETTINGS if name not in ("min_group", "individual_visibility")},
+        **{
+            name: getattr(tenant, name) for name in store.SETTINGS if name not in ("min_group", "individual_visibility")
+        },
         "privacy": {"min_group": tenant.min_group, "individual_visibility": tenant.individual_visibility},
         "created_at": tenant.created_at,
         "updated_at": tenant.updated_at,
@@ -205,7 +209,7 @@ async def show(request: Request, tenant: str, principal: ReadingKey) -> Response
 
 @router.patch("/{tenant}", response_model=TenantShown, responses=example(SHOWN), openapi_extra=_CHANGE)
 async def change(request: Request, tenant: str, body: TenantChange, principal: ManagingKey) -> Response:
-    """Change settings. The clock and the time zone cannot change once events were counted: their days are made of them."""
+    """Change settings. The clock and the time zone cannot change any more once events were counted."""
     async with writing(request.app.state.pool) as connection:
         present = await store.find(connection, _visible(principal, tenant), lock=True)
         if present is None:
@@ -227,7 +231,10 @@ def _merged(present: Tenant, body: TenantChange) -> Settings:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         wrong = [
-            {"pointer": "".join(f"/{step}" for step in found["loc"]), "detail": found["msg"].removeprefix("Value error, ")}
+            {
+                "pointer": "".join(f"/{step}" for step in found["loc"]),
+                "detail": found["msg"].removeprefix("Value error, "),
+            }
             for found in error.errors(include_url=False)
         ]
         raise ProblemError(422, "The request does not fit its description.", errors=wrong) from error

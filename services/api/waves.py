@@ -86,7 +86,9 @@ GIVEN: Final[dict[str, Any]] = {
 }
 SHOWN: Final = {**GIVEN, "created_at": "2026-02-20T08:00:00Z"}
 _BODY: Final = {"requestBody": {"content": {"application/json": {"example": GIVEN}}}}
-_CONNECTED: Final = {"items": [{"n": 3, "num": 9, "den": 12, "value": 0.75, "settled": True, "missing": ["anna", "bo", "cy"]}]}
+_CONNECTED: Final = {
+    "items": [{"n": 3, "num": 9, "den": 12, "value": 0.75, "settled": True, "missing": ["anna", "bo", "cy"]}]
+}
 
 
 def shown(row: Row) -> dict[str, Any]:
@@ -102,7 +104,13 @@ async def create(body: NewWave, caller: Manager, key: OnceKey) -> Response:
         async def make() -> dict[str, Any]:
             scope = {name: sorted(set(values)) for name, values in body.scope.model_dump().items() if values}
             row = await store.create(
-                connection, caller.tenant.id, body.id, name=body.name, go_live=body.go_live, scope=scope, sponsor=body.sponsor
+                connection,
+                caller.tenant.id,
+                body.id,
+                name=body.name,
+                go_live=body.go_live,
+                scope=scope,
+                sponsor=body.sponsor,
             )
             if row is None:
                 raise conflict("A wave with this id exists.")

@@ -116,7 +116,7 @@ def _span(first: date | None, last: date | None, today: date | None) -> tuple[da
 def _placed(after: Place | None, question: Question) -> Place | None:
     if after is None or (after.days in question.windows and after.dimension in question.dimensions):
         return after
-    raise invalid("The cursor does not belong to this question.", parameter="cursor")
+    raise cursors.strange()
 
 
 async def _keys(caller: Caller, connection: Connection, dimension: str | None, key: str | None) -> list[str] | None:

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from services import simulator
 from services.demo import page
@@ -33,7 +33,6 @@ async def tell(ready: dict[str, str], *, quiet: bool) -> dict[str, Any]:
 
     Raises:
         DemoError: the stack did not do its part.
-        httpx.HTTPError: it could not be reached.
     """
     began = perf_counter()
     console = Console(quiet=quiet, highlight=False, soft_wrap=False)
@@ -83,9 +82,7 @@ async def _replay(stack: Stack, story: Story, console: Console) -> int:
         for part in _acts(events):
             progress.update(task, description=page.week_of(part[0]["time"]))
             batches = _batches(part)
-            async with asyncio.TaskGroup() as senders:
-                for _ in range(SENDERS):
-                    senders.create_task(_send(stack, batches, progress, task))
+            await asyncio.gather(*(_send(stack, batches, progress, task) for _ in range(SENDERS)))
             await stack.settle()
     return len(events)
 
@@ -109,7 +106,7 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
         yield batch
 
 
-async def _send(stack: Stack, batches: Iterator[list[Event]], progress: Progress, task: Any) -> None:  # noqa: ANN401
+async def _send(stack: Stack, batches: Iterator[list[Event]], progress: Progress, task: TaskID) -> None:
     for batch in batches:
         await stack.post(batch)
         progress.advance(task, len(batch))

@@ -53,10 +53,11 @@ class Stack:
         Raises:
             DemoError: a row was refused.
         """
-        url = f"{self.api}/v1/directory/people"
-        answer = _told(await self._client.put(url, content=text, headers={"Content-Type": "text/csv"}))
-        if answer["errors"]:
-            raise DemoError(f"the directory was not taken: {answer['errors'][0]}")
+        answer = await self._call(
+            "PUT", f"{self.api}/v1/directory/people", content=text.encode(), headers={"Content-Type": "text/csv"}
+        )
+        if errors := _told(answer)["errors"]:
+            raise DemoError(f"the directory was not taken: {errors[0]}")
 
     async def post(self, events: Sequence[Item]) -> None:
         """Post a batch of events, offering it again while ingest is busy.
@@ -67,13 +68,12 @@ class Stack:
         body = msgspec.json.encode(events)
         headers = {"Content-Type": "application/cloudevents-batch+json"}
         for _ in range(PATIENCE):
-            answer = await self._client.post(f"{self.ingest}/v1/events", content=body, headers=headers)
+            answer = await self._call("POST", f"{self.ingest}/v1/events", content=body, headers=headers)
             if answer.status_code not in BUSY:
                 break
             await asyncio.sleep(1)
-        taken = _told(answer)
-        if taken["rejected"]:
-            raise DemoError(f"an event was rejected: {taken['rejected'][0]}")
+        if rejected := _told(answer)["rejected"]:
+            raise DemoError(f"an event was rejected: {rejected[0]}")
 
     async def settle(self) -> None:
         """Wait until everything sent is counted and judged.
@@ -87,33 +87,40 @@ class Stack:
 
     async def windows(self, dimension: str, first: date, last: date) -> list[Item]:
         """Return every window of ``dimension`` with an as-of day from ``first`` to ``last``."""
-        return await self._pages(f"/v1/windows?dimension={dimension}&from={first}&to={last}")
+        days = {"from": first.isoformat(), "to": last.isoformat()}
+        return await self._pages("/v1/windows", dimension=dimension, **days)
 
     async def alerts(self) -> list[Item]:
         """Return every alert of the tenant, the newest first."""
-        return await self._pages("/v1/alerts?")
+        return await self._pages("/v1/alerts")
 
     async def status(self) -> Item:
         """Return the counters of the tenant."""
         return await self._get("/v1/status")
 
     async def _declare(self, path: str, body: Item) -> None:
-        answer = await self._client.post(self.api + path, json=body)
+        answer = await self._call("POST", self.api + path, json=body)
         if answer.status_code != CONFLICT:
             _told(answer)
 
     async def _get(self, path: str) -> Item:
-        return _told(await self._client.get(self.api + path))
+        return _told(await self._call("GET", self.api + path))
 
-    async def _pages(self, path: str) -> list[Item]:
+    async def _pages(self, path: str, **question: str) -> list[Item]:
         items: list[Item] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            more = {"cursor": cursor} if cursor else {}
-            page = _told(await self._client.get(f"{self.api}{path}&limit=1000", params=httpx.QueryParams(more)))
+        cursor: dict[str, str] = {}
+        while True:
+            page = _told(await self._call("GET", self.api + path, params={**question, "limit": "1000", **cursor}))
             items += page["items"]
-            cursor = page["next"]
-        return items
+            if page["next"] is None:
+                return items
+            cursor = {"cursor": page["next"]}
+
+    async def _call(self, method: str, url: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - as httpx takes it
+        try:
+            return await self._client.request(method, url, **request)
+        except httpx.HTTPError as error:
+            raise DemoError(f"{method} {url}: {error or type(error).__name__}") from error
 
 
 def _told(answer: httpx.Response) -> Item:

@@ -77,6 +77,7 @@ class Publisher:
         self._busy: dict[int, _Gather] = {}
         self._pending = 0
         self._sends: dict[asyncio.Task[None], Appender] = {}
+        instruments.pending_bytes.set_function(lambda: self._pending)
         self._timer: asyncio.TimerHandle | None = None
 
     # ------------------------------------------------------------ what the front door calls

@@ -53,6 +53,8 @@ class World:
     calendar: Calendar = field(default_factory=Calendar)
     min_group: int = 1
     came: dict[str, set[datetime]] = field(default_factory=lambda: defaultdict(set))
+    logins: dict[str, set[datetime]] | None = None
+    """What connects a person; None: every visit does."""
 
     def visit(self, users: Iterable[str], instant: datetime) -> None:
         for user in users:
@@ -79,7 +81,8 @@ class World:
         return Rollout(wave, [Group(team, day, users) for (team, day), users in groups.items()], stragglers)
 
     def _first(self, user: str, go_live: date) -> datetime | None:
-        return min((instant for instant in self.came[user] if self.calendar.day_of(instant) >= go_live), default=None)
+        came = self.came if self.logins is None else self.logins
+        return min((instant for instant in came[user] if self.calendar.day_of(instant) >= go_live), default=None)
 
     def watched(self) -> list[Watched]:
         return change.watch(self.waves, sorted({member.team for member in self.members if member.team}))

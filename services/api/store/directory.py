@@ -53,7 +53,10 @@ async def known(connection: Connection, tenant: str, users: list[str]) -> dict[s
         tenant,
         users,
     )
-    return {user: Known(*held, spells.get(user, [])) for user, *held in people}
+    return {
+        user: Known(name, email, start, end, kind, attributes, spells.get(user, []))
+        for user, name, email, start, end, kind, attributes in people
+    }
 
 
 async def put_people(connection: Connection, tenant: str, people: Sequence[tuple[str, Known]]) -> None:

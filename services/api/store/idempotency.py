@@ -6,8 +6,9 @@ from services.postgres import Connection
 
 
 async def recall(connection: Connection, scope: str, key: str) -> tuple[bytes, int, dict[str, Any]] | None:
-    """Return (request hash, status, body) of the first request with ``key``; until the transaction ends, no other
-    request with the same key passes here.
+    """Return (request hash, status, body) of the first request with ``key``.
+
+    Until the transaction ends, no other request with the same key passes here.
     """
     await connection.execute("select pg_advisory_xact_lock(hashtextextended($1 || chr(10) || $2, 0))", scope, key)
     await connection.execute(

@@ -85,7 +85,9 @@ async def ensure_admin_key(connection: Connection, admin_key: str) -> str | None
         if given is not None:
             await _keep(connection, given)
             return None
-        if await connection.fetchval("select exists (select from api_key where 'admin' = any(scopes) and revoked_at is null)"):
+        if await connection.fetchval(
+            "select exists (select from api_key where 'admin' = any(scopes) and revoked_at is null)"
+        ):
             return None
         made = mint()
         await insert(connection, made, tenant=None, scopes=["admin"])

@@ -1,5 +1,6 @@
-"""Reading people: the directory as of a day, and what is known of one person. A person's spell is the one that holds on
-that day, or the next one.
+"""Reading people: the directory as of a day, and what is known of one person.
+
+A person's spell is the one that holds on that day, or the next one.
 """
 
 from datetime import date
@@ -109,5 +110,9 @@ async def activity(connection: Connection, tenant: str, user: str) -> Row:
 async def log_access(connection: Connection, tenant: str, key_id: str, route: str, subject: str) -> None:
     """Write down who looked at whom."""
     await connection.execute(
-        "insert into access_log (tenant, key_id, route, subject) values ($1, $2, $3, $4)", tenant, key_id, route, subject
+        "insert into access_log (tenant, key_id, route, subject) values ($1, $2, $3, $4)",
+        tenant,
+        key_id,
+        route,
+        subject,
     )

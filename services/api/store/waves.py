@@ -57,9 +57,7 @@ async def connection_of(connection: Connection, tenant: str, wave: str, days: Se
     return rows
 
 
-async def covering(
-    connection: Connection, tenant: str, user: str
-) -> list[Row]:
+async def covering(connection: Connection, tenant: str, user: str) -> list[Row]:
     """Return the waves that cover a person by name, team or role as of their go-live day, the earliest first."""
     rows: list[Row] = await connection.fetch(
         """select w.id, w.go_live from wave w

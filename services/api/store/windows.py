@@ -6,7 +6,7 @@ key (never over a group's rows to find the next), takes each group's differences
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
 from services.postgres import Connection, Row
@@ -14,6 +14,7 @@ from services.postgres import Connection, Row
 DIMENSIONS: Final = ("role", "team", "tenant")
 """In the order of the primary key."""
 WINDOWS: Final = (1, 7, 28)
+ONE_DAY: Final = timedelta(days=1)
 FIELDS: Final = ("licensed", "active", "logged_in", "actions", "active_user_days", "revision")
 
 
@@ -49,7 +50,9 @@ _NEXT_OF_ALL: Final = """
 
 _SUMS: Final = ", ".join(f"sum({name}) as {name}" for name in FIELDS)
 _RUNNING: Final = ", ".join(f"sum({name}) over so_far as {name}" for name in FIELDS)
-_LISTS: Final = ", ".join(f"coalesce(array_agg(r.{name} order by r.as_of), '{{}}')::bigint[] as {name}" for name in FIELDS)
+_LISTS: Final = ", ".join(
+    f"coalesce(array_agg(r.{name} order by r.as_of), '{{}}')::bigint[] as {name}" for name in FIELDS
+)
 _EMPTY: Final = ", ".join(f"'{{}}'::bigint[] as {name}" for name in FIELDS)
 _PARTS: Final = ", ".join(f"i.{name}" for name in FIELDS)
 
@@ -103,10 +106,10 @@ def page_statement(tenant: str, question: Question, after: Place | None, limit: 
     windows = list(question.windows)
     one = len(question.dimensions) == 1
     if after is None:
-        start = [question.dimensions[0] if one else "", "", len(windows), question.first]
+        start: list[Any] = [question.dimensions[0] if one else "", "", len(windows), question.first]
     else:
-        start = [after.dimension, after.key, windows.index(after.days), max(after.as_of, question.first)]
-        start[3] = date.fromordinal(after.as_of.toordinal() + 1) if after.as_of >= question.first else question.first
+        resumed = max(min(after.as_of, question.last) + ONE_DAY, question.first)
+        start = [after.dimension, after.key, windows.index(after.days), resumed]
     arguments: list[Any] = [tenant, windows, question.first, question.last, limit, *start]
     if question.keys is not None:
         pairs = [(dimension, key) for dimension in question.dimensions for key in question.keys]

@@ -132,9 +132,11 @@ def doubtful_weeks(weeks: Sequence[Week]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Episode:
+    """Weeks, by number: opened, last shown with a drop, confirmed, closed; and how many calm ones in a row."""
+
     opened: int
-    tier: Tier
     shown: int
+    confirmed: int | None = None
     calm: int = 0
     closed: int | None = None
 
@@ -153,7 +155,7 @@ def _episodes(history: History) -> Iterator[_Episode]:
         lossy = _lossy(history, week)
         tier = _tier(history, week, lasting=lossy and lossy_before)
         if episode is None:
-            episode = None if tier is None else _Episode(week.number, tier, week.number)
+            episode = None if tier is None else _Episode(week.number, week.number, _confirmed(week, tier))
         else:
             episode = _go_on(history, episode, week, tier)
             if episode.closed is not None:
@@ -180,12 +182,16 @@ def _tier(history: History, week: Week, *, lasting: bool) -> Tier | None:
     return Tier.CONFIRMED if p_value(people.lost, people.gained) <= CHANCE else Tier.SUSPECTED
 
 
+def _confirmed(week: Week, tier: Tier | None) -> int | None:
+    return week.number if tier is Tier.CONFIRMED else None
+
+
 def _go_on(history: History, episode: _Episode, week: Week, tier: Tier | None) -> _Episode:
     base = history.weeks[0]
     still_calm = episode.calm + 1 if calm(base, week) else 0
     return replace(
         episode,
-        tier=Tier.CONFIRMED if tier is Tier.CONFIRMED else episode.tier,
+        confirmed=episode.confirmed or _confirmed(week, tier),
         shown=week.number if dropped(base, week) else episode.shown,
         calm=still_calm,
         closed=week.number if still_calm == CALM_WEEKS else None,
@@ -196,7 +202,7 @@ def _finding(history: History, episode: _Episode, number: int, calendar: Calenda
     subject, wave = history.watched
     closed_at, resolution = _end(wave.go_live, episode, calendar, now)
     base, week = history.weeks[0], history.weeks[episode.shown - 1]
-    confirmed = episode.tier is Tier.CONFIRMED
+    confirmed = episode.confirmed is not None
     severity = ADOPTION_DROP.severity if confirmed else Severity.INFO
     until = last_day(wave.go_live, week.number)
     group = wave.name if subject.kind == "tenant" else subject.key
@@ -205,7 +211,7 @@ def _finding(history: History, episode: _Episode, number: int, calendar: Calenda
         rule=ADOPTION_DROP.id,
         rule_version=ADOPTION_DROP.version,
         severity=Severity.CRITICAL if confirmed and subject.kind == "tenant" else severity,
-        tier=episode.tier,
+        tier=Tier.CONFIRMED if confirmed else Tier.SUSPECTED,
         wave=wave.id,
         subject=subject,
         start=last_day(wave.go_live, episode.opened),
@@ -221,7 +227,11 @@ def _finding(history: History, episode: _Episode, number: int, calendar: Calenda
         closed_at=closed_at,
         resolution=resolution,
         window={"from": until - timedelta(days=WEEK - 1), "to": until, "week": week.number},
-        evidence=_evidence(base, week, history.people[week.number]),
+        evidence={
+            **_evidence(base, week, history.people[week.number]),
+            "opened_in": episode.opened,
+            "confirmed_in": episode.confirmed,
+        },
         audience=_audience(subject, wave, base, week),
         action=ADOPTION_DROP.action,
         episode=number,

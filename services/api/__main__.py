@@ -1,0 +1,107 @@
+"""Starts the API service: waits for Postgres, makes sure that an admin key exists, serves until told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import uvicorn
+
+from services import settings as configuration
+from services.api import app as application
+from services.api.store.keys import ensure_admin_key
+from services.observability import start_logging
+from services.postgres import UNAVAILABLE, Pool, close_pool, wait_for_pool
+from services.settings import SettingError, Settings
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS: Final = 8
+STATEMENT_SECONDS: Final = 20.0
+DRAIN_SECONDS: Final = 5
+
+
+class _Server(uvicorn.Server):
+    """A server that is stopped by whoever owns the signals, so that a clean stop ends with status 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _ensure_key(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
+    """Make sure that an admin key exists, waiting as long as the tables are not there."""
+    while not stop.is_set():
+        try:
+            async with pool.acquire() as connection:
+                made = await ensure_admin_key(connection, settings.admin_key)
+        except UNAVAILABLE as error:
+            log.warning("waiting for the tables: %s", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 0.5)
+        else:
+            if made is not None:
+                log.warning(
+                    "the first admin key, generated because UPTAKE_ADMIN_KEY is not set; shown only now: %s", made
+                )
+            return
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    pool = await wait_for_pool(
+        settings.database, name="uptake-api", stop=stop, max_size=CONNECTIONS, statement_seconds=STATEMENT_SECONDS
+    )
+    try:
+        await _ensure_key(pool, settings, stop)
+        app = application.create(pool, clock=_now, partitions=settings.partitions)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.api_port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                timeout_keep_alive=15,
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+            )
+        )
+        await _until_stopped(server, stop)
+    finally:
+        await close_pool(pool)
+
+
+async def _until_stopped(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving
+
+
+def main() -> None:
+    """Run the service with the settings of the environment."""
+    try:
+        settings = configuration.load()
+        start_logging("api", settings.log_level)
+        with contextlib.suppress(asyncio.CancelledError):  # stopped before Postgres came
+            asyncio.run(_serve(settings))
+    except SettingError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The application: every resource, and the one place where errors become answers.
+
+Whatever comes in is answered by the resource or by a documented problem; what Postgres cannot do now is a 503.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from services.api import alerts, directory, instruments, keys, people, probes, status, tenants, waves, windows
+from services.api.edge import Edge
+from services.api.gauges import Adoption
+from services.api.problems import MEDIA_TYPE, ProblemError, as_response, of_validation, unavailable
+from services.postgres import POISON, UNAVAILABLE, Pool
+
+log = logging.getLogger(__name__)
+
+RESOURCES: Final = (tenants, keys, directory, waves, windows, people, alerts, status, probes)
+PROBLEM: Final[dict[str, Any]] = {
+    "description": "A problem (RFC 9457).",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "errors": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["detail"],
+                            "properties": {
+                                "pointer": {"type": "string"},
+                                "parameter": {"type": "string"},
+                                "detail": {"type": "string"},
+                            },
+                        },
+                    },
+                },
+            },
+            "example": {
+                "type": "about:blank",
+                "title": "Not Found",
+                "status": 404,
+                "detail": "There is nothing here that this key may see.",
+            },
+        }
+    },
+}
+
+
+def create(pool: Pool, *, clock: Callable[[], datetime], partitions: int) -> FastAPI:
+    """Return the application on ``pool``. ``partitions``: the shards, until the installation has noted them."""
+    measured = instruments.make()
+    adoption = Adoption()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(adoption.keep_fresh(pool, clock))
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    app = FastAPI(
+        title="Uptake",
+        version="1",
+        summary="Tells in time, with evidence, when people do not come to use the CRM.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+        responses={"default": PROBLEM},
+    )
+    app.state.pool, app.state.clock, app.state.partitions = pool, clock, partitions
+    app.state.instruments, app.state.adoption = measured, adoption
+    for resource in RESOURCES:
+        app.include_router(resource.router)
+    _translate_errors(app)
+    app.add_middleware(Edge, instruments=measured)
+    return app
+
+
+def _translate_errors(app: FastAPI) -> None:
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    for kind in UNAVAILABLE:
+        app.add_exception_handler(kind, _of_absence)
+    for kind in POISON:
+        app.add_exception_handler(kind, _of_poison)
+    app.add_exception_handler(Exception, _of_mistake)
+
+
+async def _of_http(_: Request, error: Exception) -> Response:
+    return as_response(error)  # type: ignore[arg-type]  # registered for this kind only
+
+
+async def _of_validation(_: Request, error: Exception) -> Response:
+    return as_response(of_validation(error))  # type: ignore[arg-type]  # registered for this kind only
+
+
+async def _of_absence(_: Request, error: Exception) -> Response:
+    log.warning("Postgres did not answer: %s: %s", type(error).__name__, error)
+    return as_response(unavailable())
+
+
+async def _of_poison(_: Request, error: Exception) -> Response:
+    log.warning("Postgres refused a value: %s", type(error).__name__)
+    return as_response(ProblemError(422, "A value cannot be stored."))
+
+
+async def _of_mistake(_: Request, error: Exception) -> Response:
+    log.error("a request failed", exc_info=error)
+    return as_response(ProblemError(500, "The service made a mistake; it is logged."))

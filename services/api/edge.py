@@ -1,0 +1,125 @@
+"""The edge of the API: what holds for every request, whatever its route. Plain ASGI.
+
+Bodies are bounded before they are read, no NUL passes, at most so many requests run at once, every read carries an
+ETag, and every answer is counted.
+"""
+
+import hashlib
+import time
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.instruments import Instruments
+from services.api.problems import ProblemError, as_response, invalid, unavailable
+
+MOST_BYTES: Final = 1 << 20
+MOST_BYTES_AT: Final = {"/v1/directory/people": 64 << 20}
+MOST_RUNNING: Final = 256
+METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+class Edge:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp, instruments: Instruments) -> None:
+        self._app = app
+        self._instruments = instruments
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request through, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, receive, send)
+        started = time.perf_counter()
+        self._running += 1
+        self._instruments.running.set(self._running)
+        try:
+            await self._answer(exchange)
+        finally:
+            self._running -= 1
+            self._instruments.running.set(self._running)
+            self._count(exchange, time.perf_counter() - started)
+
+    async def _answer(self, exchange: "Exchange") -> None:
+        refusal = unavailable() if self._running > MOST_RUNNING else exchange.refusal()
+        app = self._app if refusal is None else as_response(refusal)
+        await app(exchange.scope, exchange.receive, exchange.send)
+
+    def _count(self, exchange: "Exchange", seconds: float) -> None:
+        route = getattr(exchange.scope.get("route"), "path", "other")
+        method = exchange.scope["method"] if exchange.scope["method"] in METHODS else "other"
+        self._instruments.requests.labels(method, route, str(exchange.status)).inc()
+        self._instruments.seconds.labels(route).observe(seconds)
+
+
+class Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.status = 499  # unless an answer begins
+        self._receive = receive
+        self._send = send
+        self._most = MOST_BYTES_AT.get(scope["path"], MOST_BYTES)
+        self._taken = 0
+        self._held: Message | None = None
+        self._body = b""
+
+    def refusal(self) -> ProblemError | None:
+        """Return why the request is refused unread; None: it is not."""
+        if "\x00" in self.scope["path"] or b"%00" in self.scope["query_string"]:
+            return invalid("The address must not hold a NUL character.")
+        length = Headers(scope=self.scope).get("content-length", "0")
+        if not length.isascii() or not length.isdigit() or int(length[:20]) > self._most:
+            return self._too_large()
+        return None
+
+    def _too_large(self) -> ProblemError:
+        return ProblemError(413, f"The body must not be larger than {self._most >> 20} MiB.")
+
+    async def receive(self) -> Message:
+        """Take a part of the body, as long as it is not too large."""
+        message = await self._receive()
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._most:
+            raise self._too_large()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; a read is held back until its ETag is known."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers.setdefault("Cache-Control", "private, no-cache")
+            headers.add_vary_header("Authorization, Uptake-Tenant")
+            if self.scope["method"] == "GET" and message["status"] == 200 and self.scope["path"].startswith("/v1/"):  # noqa: PLR2004
+                self._held = message
+                return
+        elif self._held is not None:
+            self._body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            await self._send_read(self._held)
+            return
+        await self._send(message)
+
+    async def _send_read(self, start: Message) -> None:
+        headers = MutableHeaders(scope=start)
+        tag = f'"{hashlib.blake2b(self._body, digest_size=12).hexdigest()}"'
+        headers["ETag"] = tag
+        body = self._body
+        if _matches(Headers(scope=self.scope).getlist("if-none-match"), tag):
+            del headers["content-length"]
+            start["status"], self.status, body = 304, 304, b""
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _matches(wanted: list[str], tag: str) -> bool:
+    tags = {entry.strip().removeprefix("W/") for header in wanted for entry in header.split(",")}
+    return tag in tags or "*" in tags

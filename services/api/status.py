@@ -1,0 +1,102 @@
+"""``/v1/status``: whether everything acknowledged so far is counted and judged, and what became of the events.
+
+``settled`` rests on what the owners of the shards wrote after the question was asked, never on end offsets: the log is
+empty behind them, no change of the directory waits, and the rules saw the last version.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from services.api.auth import Reader
+from services.api.shapes import Shown, example, reply
+from services.api.store import status as store
+from services.api.store import tenants
+from services.api.store.sessions import reading
+from services.postgres import Row
+
+router = APIRouter(prefix="/v1/status", tags=["status"])
+
+EVERY: Final = 0.05
+DEFAULT_WAIT: Final = 2.0
+"""Long enough for every shard to be asked once."""
+QUIET_AFTER: Final = timedelta(hours=24)
+
+
+class SourceShown(Shown):
+    """A source of events: ``receiving``, or ``quiet`` after a day without an event."""
+
+    id: str
+    last_event_at: datetime
+    state: str
+
+
+class StatusShown(Shown):
+    """How far the road has come. ``lag`` counts the shards that are not drained since the question was asked."""
+
+    settled: bool
+    lag: int
+    folded: int
+    duplicates: int
+    conflicts: int
+    late: int
+    unmapped: int
+    dead_letters: int
+    watermark: datetime | None
+    sources: list[SourceShown]
+
+
+SHOWN: Final[dict[str, Any]] = {
+    "settled": True,
+    "lag": 0,
+    "folded": 51_230,
+    "duplicates": 12,
+    "conflicts": 0,
+    "late": 3,
+    "unmapped": 7,
+    "dead_letters": 0,
+    "watermark": "2026-03-08T16:59:12Z",
+    "sources": [{"id": "crm", "last_event_at": "2026-03-08T16:59:12Z", "state": "receiving"}],
+}
+
+
+def lag(progress: Row, partitions: int) -> int:
+    """Return how many shards are not drained since the question was asked."""
+    return max((progress["shards"] or partitions) - int(progress["drained"]), 0)
+
+
+def settled(progress: Row, partitions: int) -> bool:
+    """Return whether everything acknowledged before the question is counted and judged."""
+    evaluated = progress["version"] is None or progress["evaluated"] == progress["version"]
+    return evaluated and not progress["waiting"] and lag(progress, partitions) == 0
+
+
+@router.get("", response_model=StatusShown, responses=example(SHOWN))
+async def show(
+    request: Request,
+    caller: Reader,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait until settled.")] = DEFAULT_WAIT,
+) -> Response:
+    """Show how far the road has come, at once when settled, else when it is or when the time is up."""
+    partitions = request.app.state.partitions
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait
+    async with reading(caller.pool) as connection:
+        asked_at = await store.moment(connection)
+    while True:
+        async with reading(caller.pool) as connection:
+            progress = await store.progress(connection, caller.tenant.id, asked_at)
+            done = settled(progress, partitions)
+            if done or loop.time() >= until:
+                now = await tenants.now_of(connection, caller.tenant, caller.now) or caller.now
+                counts = dict(await store.counts(connection, caller.tenant.id))
+                seen = [_source(row, now) for row in await store.sources(connection, caller.tenant.id)]
+                return reply({"settled": done, "lag": lag(progress, partitions), **counts, "sources": seen})
+        await asyncio.sleep(min(EVERY, max(until - loop.time(), 0)))
+
+
+def _source(row: Row, now: datetime) -> dict[str, Any]:
+    return {**dict(row), "state": "receiving" if row["last_event_at"] > now - QUIET_AFTER else "quiet"}

@@ -1,0 +1,144 @@
+"""Reading alerts and their history, and the one thing that people do to them here: acknowledging."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from services.postgres import Connection, Row
+
+COLUMNS: Final = (
+    "id",
+    "rule",
+    "rule_version",
+    "severity",
+    "tier",
+    "state",
+    "suppressed_by",
+    "subject_kind",
+    "subject_key",
+    "wave",
+    "title",
+    "opened_at",
+    "updated_at",
+    "resolved_at",
+    "resolution",
+    "window",
+    "evidence",
+    "audience",
+    "action",
+    "episode",
+    "revision",
+)
+_SHOWN: Final = ", ".join(f'"{name}"' for name in COLUMNS)
+
+
+class Place(NamedTuple):
+    """One alert of the list, by its sort key."""
+
+    opened_at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a key may see: single persons or not, and of a bound key the people and teams (None: all)."""
+
+    individuals: bool
+    people: list[str] | None
+    teams: list[str] | None
+
+
+_SEEN: Final = """
+    ({individuals}::bool or subject_kind <> 'user')
+    and ({people}::text[] is null
+         or (subject_kind = 'user' and subject_key = any({people}))
+         or (subject_kind = 'team' and subject_key = any({teams}::text[])))
+"""
+_FILTERS: Final = ("state", "rule", "severity", "tier", "subject_kind", "subject_key", "wave")
+
+
+async def page(
+    connection: Connection,
+    tenant: str,
+    sight: Sight,
+    filters: Mapping[str, str | None],
+    *,
+    opened: tuple[datetime | None, datetime | None],
+    after: Place | None,
+    limit: int,
+) -> list[Row]:
+    """Return alerts, newest first, from the one after ``after`` on. ``opened`` is half-open."""
+    arguments: list[Any] = [tenant, sight.individuals, sight.people, sight.teams]
+    where = ["tenant = $1", _SEEN.format(individuals="$2", people="$3", teams="$4")]
+
+    def add(condition: str, *values: object) -> None:
+        places = [f"${len(arguments) + n}" for n in range(1, len(values) + 1)]
+        arguments.extend(values)
+        where.append(condition.format(*places))
+
+    for name in _FILTERS:
+        if filters.get(name) is not None:
+            add(f"{name} = {{}}", filters[name])
+    if opened[0] is not None:
+        add("opened_at >= {}", opened[0])
+    if opened[1] is not None:
+        add("opened_at < {}", opened[1])
+    if after is not None:
+        add("(opened_at, id) < ({}, {})", *after)
+    add("true order by opened_at desc, id desc limit {}", limit)
+    rows: list[Row] = await connection.fetch(f"select {_SHOWN} from alert where {' and '.join(where)}", *arguments)
+    return rows
+
+
+async def find(connection: Connection, tenant: str, alert: str, sight: Sight, *, lock: bool = False) -> Row | None:
+    """Return one alert that may be seen; ``lock``: nobody else changes it until the transaction ends."""
+    seen = _SEEN.format(individuals="$3", people="$4", teams="$5")
+    return await connection.fetchrow(
+        f"select {_SHOWN} from alert where tenant = $1 and id = $2 and {seen} {'for update' if lock else ''}",
+        tenant,
+        alert,
+        sight.individuals,
+        sight.people,
+        sight.teams,
+    )
+
+
+async def history(connection: Connection, tenant: str, alert: str, after: int, limit: int) -> list[Row]:
+    """Return the changes of an alert in order, from the one after ``after`` on."""
+    rows: list[Row] = await connection.fetch(
+        """select seq, kind, state, actor, as_of, at, body from alert_change
+           where tenant = $1 and alert = $2 and seq > $3 order by seq limit $4""",
+        tenant,
+        alert,
+        after,
+        limit,
+    )
+    return rows
+
+
+async def acknowledge(connection: Connection, tenant: str, alert: str, now: datetime) -> Row:
+    """Mark an open alert as acknowledged."""
+    return await connection.fetchrow(
+        f"""update alert set state = 'acknowledged', updated_at = $3, revision = revision + 1
+            where tenant = $1 and id = $2 returning {_SHOWN}""",
+        tenant,
+        alert,
+        now,
+    )
+
+
+async def remember(
+    connection: Connection, tenant: str, alert: str, *, kind: str, actor: str, as_of: datetime, body: Mapping[str, Any]
+) -> None:
+    """Add a change to the history of an alert; ``body`` is the alert after it."""
+    await connection.execute(
+        "insert into alert_change (tenant, alert, kind, state, actor, as_of, body) values ($1, $2, $3, $4, $5, $6, $7)",
+        tenant,
+        alert,
+        kind,
+        body["state"],
+        actor,
+        as_of,
+        body,
+    )

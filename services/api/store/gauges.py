@@ -1,0 +1,30 @@
+"""What Prometheus is shown of adoption: small questions, asked in the background."""
+
+from services.postgres import Connection, Row
+
+
+async def versions(connection: Connection) -> dict[str, int]:
+    """Return by tenant the version of what was counted for it."""
+    rows = await connection.fetch("select tenant, sum(version)::bigint as version from tally group by tenant")
+    return {row["tenant"]: row["version"] for row in rows}
+
+
+async def waves(connection: Connection, tenant: str, min_group: int) -> list[Row]:
+    """Return D+n of the waves whose day is over and whose cohort may be shown."""
+    rows: list[Row] = await connection.fetch(
+        """select wave, n, num, den from wave_connection
+           where tenant = $1 and settled and den >= greatest($2::int, 1) order by wave, n""",
+        tenant,
+        min_group,
+    )
+    return rows
+
+
+async def alerts(connection: Connection, tenant: str) -> list[Row]:
+    """Return the number of open alerts by rule and severity."""
+    rows: list[Row] = await connection.fetch(
+        """select rule, severity, count(*) as alerts from alert where tenant = $1 and state = 'open'
+           group by rule, severity order by rule, severity""",
+        tenant,
+    )
+    return rows

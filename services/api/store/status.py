@@ -1,0 +1,54 @@
+"""How far the road has come: what was folded, and whether everything asked about is through."""
+
+from datetime import datetime
+from typing import Final
+
+from services.postgres import Connection, Row
+
+MOST_SOURCES: Final = 100
+
+
+async def moment(connection: Connection) -> datetime:
+    """Return Postgres' clock now: what was acknowledged until here must be through."""
+    instant: datetime = await connection.fetchval("select clock_timestamp()")
+    return instant
+
+
+async def progress(connection: Connection, tenant: str, asked_at: datetime) -> Row:
+    """Return how far everything is, in one snapshot.
+
+    ``shards`` there are, ``drained`` of them since ``asked_at``; a change of the directory is ``waiting``; ``version``
+    is what was counted, ``evaluated`` what was judged.
+    """
+    return await connection.fetchrow(
+        """select (select value::int from installation where name = 'shards') as shards,
+                  (select count(*) from position where drained_at >= $2) as drained,
+                  exists (select from directory_change where tenant = $1 and queued_at <= $2) as waiting,
+                  (select sum(version)::bigint from tally where tenant = $1) as version,
+                  (select version from evaluation where tenant = $1) as evaluated""",
+        tenant,
+        asked_at,
+    )
+
+
+async def counts(connection: Connection, tenant: str) -> Row:
+    """Return what happened to the tenant's events."""
+    return await connection.fetchrow(
+        """select coalesce(sum(folded), 0)::bigint as folded, coalesce(sum(duplicates), 0)::bigint as duplicates,
+                  coalesce(sum(conflicts), 0)::bigint as conflicts, coalesce(sum(late), 0)::bigint as late,
+                  coalesce(sum(unmapped), 0)::bigint as unmapped,
+                  coalesce(sum(dead_letters), 0)::bigint as dead_letters, max(newest) as watermark
+           from tally where tenant = $1""",
+        tenant,
+    )
+
+
+async def sources(connection: Connection, tenant: str) -> list[Row]:
+    """Return the sources that spoke last, the latest first."""
+    rows: list[Row] = await connection.fetch(
+        """select source as id, max(last_event_at) as last_event_at from source_seen where tenant = $1
+           group by source order by 2 desc, 1 limit $2""",
+        tenant,
+        MOST_SOURCES,
+    )
+    return rows

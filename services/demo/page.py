@@ -1,0 +1,203 @@
+"""What the demonstration puts on the screen, a hundred columns wide. Pure: from values to what rich can print."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from services.demo import sentences
+from services.demo.verdict import TAKEN_BACK, Verdict
+from services.simulator import Known, Story, plot
+
+Item = dict[str, Any]
+
+BARS: Final = "▁▂▃▄▅▆▇█"
+STEP: Final = 3
+"""A bar of a chart stands for so many days; the last day of them is shown."""
+GOOD: Final = 85
+FAIR: Final = 70
+"""Percent of a team that must be active in seven days in months 2 and 3, and below which it is lost."""
+WEEK: Final = "7d"
+LOUDNESS: Final = {
+    "emergency": "bold white on red",
+    "critical": "bold red",
+    "warning": "yellow",
+    "info": "cyan",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was read back: windows by dimension, alerts, counters."""
+
+    windows: Mapping[str, Sequence[Item]]
+    alerts: Sequence[Item]
+    status: Mapping[str, Any]
+
+
+def week_of(time: str) -> str:
+    """Return the week of the story that the event time ``time`` falls into, in words."""
+    number = (datetime.fromisoformat(time).date() - plot.FIRST_DAY).days // 7 + 1
+    return f"week {min(max(number, 1), plot.WEEKS):>2} of {plot.WEEKS}"
+
+
+def opening(story: Story) -> RenderableType:
+    """Return the first lines: what is about to be told."""
+    teams = {person.team for person in story.people}
+    roles = {person.role for person in story.people}
+    text = (
+        f"A simulated rollout: {len(story.people)} people in {len(teams)} teams and {len(roles)} roles go live in "
+        f"{len(plot.WAVES)} waves; {plot.WEEKS} weeks of events, in the order in which they arrive."
+    )
+    return Group(Rule("[bold]Uptake[/bold]", align="left"), Padding(text, (0, 2, 1, 2)))
+
+
+def closing(
+    story: Story, ready: Mapping[str, str], shown: Shown, verdict: Verdict, seconds: float
+) -> Iterator[RenderableType]:
+    """Yield everything there is to show after the replay, part by part."""
+    yield _heading("Teams", "share of the licensed people active in the last 7 days")
+    yield Padding(_teams(shown.windows["team"]), (0, 2))
+    yield _heading("Alerts", "what the product says, and what to do next")
+    names = {person.user: person.name for person in story.people}
+    yield Padding(_alerts([a for a in shown.alerts if a.get("resolution") != TAKEN_BACK], names), (0, 2))
+    yield _heading("Against the story", "every alert it is known to hold, compared by rule, subject and tier")
+    yield Padding(_against(verdict), (0, 2))
+    yield Padding(sentences.counters(shown.status), (1, 2, 0, 2))
+    yield _heading("Where to look", f"told in {seconds} s")
+    yield Padding(_addresses(ready), (0, 2, 1, 2))
+
+
+def _heading(title: str, subtitle: str) -> RenderableType:
+    return Padding(Rule(f"[bold]{title}[/bold]  [dim]{subtitle}[/dim]", align="left"), (1, 0, 0, 0))
+
+
+def _teams(items: Sequence[Item]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    last = plot.LAST_NIGHT - timedelta(days=1)
+    table.add_column("wave")
+    table.add_column("team")
+    table.add_column("people", justify="right")
+    table.add_column(f"{sentences.day(plot.FIRST_DAY)} to {sentences.day(last)}", no_wrap=True)
+    table.add_column("week 1", justify="right")
+    table.add_column("now", justify="right")
+    table.add_column("level")
+    rows = {(item["key"], date.fromisoformat(item["as_of"])): item for item in items if item["window"] == WEEK}
+    for wave in plot.WAVES:
+        for position, (team, _) in enumerate(wave.teams):
+            if (now := rows.get((team, last))) is None:
+                continue
+            week_one = rows.get((team, wave.week(2) - timedelta(days=1)))
+            style, level = _level(now["active_rate"])
+            table.add_row(
+                wave.name if position == 0 else "",
+                team,
+                str(now["licensed"]),
+                _chart(rows, team, wave.go_live),
+                _percent(week_one["active_rate"]) if week_one else "",
+                Text(_percent(now["active_rate"]), style),
+                Text(level, style),
+                end_section=position == len(wave.teams) - 1,
+            )
+    return table
+
+
+def _chart(rows: Mapping[tuple[str, date], Item], team: str, go_live: date) -> Text:
+    """Draw a bar for every third day; before the go-live there is only a dot."""
+    chart = Text()
+    day = plot.FIRST_DAY + timedelta(days=STEP - 1)
+    while day < plot.LAST_NIGHT:
+        item = rows.get((team, day))
+        if item is None or day < go_live:
+            chart.append("·", "dim")
+        else:
+            rate = item["active_rate"]
+            chart.append(BARS[min(rate["num"] * len(BARS) // rate["den"], len(BARS) - 1)], _level(rate)[0])
+        day += timedelta(days=STEP)
+    return chart
+
+
+def _level(rate: Item) -> tuple[str, str]:
+    percent = 100 * rate["num"] / rate["den"]
+    if rate["num"] == 0:
+        return "bold red", "nobody came"
+    if percent < FAIR:
+        return "red", f"below {FAIR} %"
+    return ("green", "on target") if percent >= GOOD else ("yellow", f"below {GOOD} %")
+
+
+def _percent(rate: Item) -> str:
+    return f"{100 * rate['num'] / rate['den']:.0f} %"
+
+
+def _alerts(alerts: Sequence[Item], names: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 1, 1, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
+    order = list(LOUDNESS)
+    groups = [alert for alert in alerts if alert["subject"]["kind"] != "user"]
+    for alert in sorted(groups, key=lambda alert: (order.index(alert["severity"]), alert["opened_at"])):
+        table.add_row(_badge(alert), _told(alert["title"], sentences.evidence(alert), alert["action"]))
+    people = [alert for alert in alerts if alert["subject"]["kind"] == "user"]
+    for rule in sorted({alert["rule"] for alert in people}, reverse=True):
+        same = [alert for alert in people if alert["rule"] == rule]
+        title = sentences.title_of_people(same)
+        table.add_row(_badge(same[0]), _told(title, sentences.people(same, names), same[0]["action"]))
+    return table
+
+
+def _badge(alert: Item) -> Text:
+    badge = Text(alert["severity"], LOUDNESS[alert["severity"]])
+    return badge.append(f"\n{alert['tier']}", "dim")
+
+
+def _told(title: str, evidence: str, action: str) -> Text:
+    return Text.assemble((title, "bold"), "\n", evidence, "\n", ("→ " + action, "italic"))
+
+
+def _against(verdict: Verdict) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("rule")
+    for column in ("known", "found", "missed", "unexpected", "taken back"):
+        table.add_column(column, justify="right")
+    rules = [entry.rule for entry in (*verdict.found, *verdict.missed)]
+    rules += [alert["rule"] for alert in (*verdict.unexpected, *verdict.taken_back)]
+    for rule in sorted(set(rules)):
+        table.add_row(rule, *_row(verdict, rule))
+    style = "bold green" if verdict.complete else "bold red"
+    total = [f"{number}" for number in _totals(verdict)]
+    table.add_row(Text("all", style), *(Text(number, style) for number in total))
+    return table
+
+
+def _row(verdict: Verdict, rule: str) -> Iterator[str]:
+    return (f"{number}" if number else "-" for number in _totals(verdict, rule))
+
+
+def _totals(verdict: Verdict, rule: str | None = None) -> tuple[int, ...]:
+    def of_known(entries: Sequence[Known]) -> int:
+        return sum(rule in {None, entry.rule} for entry in entries)
+
+    def of_alerts(alerts: Sequence[Item]) -> int:
+        return sum(rule in {None, alert["rule"]} for alert in alerts)
+
+    found, missed = of_known(verdict.found), of_known(verdict.missed)
+    return found + missed, found, missed, of_alerts(verdict.unexpected), of_alerts(verdict.taken_back)
+
+
+def _addresses(ready: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_row("API", ready["api"])
+    table.add_row("documentation", f"{ready['api']}/docs")
+    for name in ("api", "ingest", "aggregator"):
+        if name in ready:
+            table.add_row(f"metrics of {name}", f"{ready[name]}/metrics")
+    table.add_row("key", ready["admin_key"])
+    table.add_row("tenant", "demo (header Uptake-Tenant)")
+    return table

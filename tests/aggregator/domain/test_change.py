@@ -1,0 +1,220 @@
+"""The drop against week 1: what is suspected, what is confirmed, and when it is over."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+
+from services.aggregator.domain.calendar import Calendar
+from services.aggregator.domain.findings import Finding, Recipient, Subject
+from services.aggregator.domain.rules import change
+from services.aggregator.domain.rules.change import History, SamePeople, Watched, Week, judge_change
+from services.aggregator.domain.waves import Wave
+from tests.aggregator.world import MONDAY, World, at, crew, later, users
+
+WAVE = Wave("w", "Wave one", MONDAY)
+END = later(7 * 20)
+
+
+def weeks(*active: int, licensed: int = 100) -> list[Week]:
+    return [Week(number, licensed, count) for number, count in enumerate(active, start=1)]
+
+
+def play(
+    past: Sequence[Week], people: dict[int, tuple[int, int]] | None = None, subject: Subject | None = None
+) -> list[Finding]:
+    """Judge a history in which ``people`` gives (lost, gained) by week; elsewhere all that is missing was lost."""
+    base = past[0]
+    watched = Watched(subject or Subject("team", "North"), WAVE)
+    same = {week.number: SamePeople(week.licensed, max(0, base.active - week.active), 0, 0, 0) for week in past}
+    same |= {number: SamePeople(90, lost, gained, 1, 2) for number, (lost, gained) in (people or {}).items()}
+    return list(judge_change(History(watched, past, same), Calendar(), END))
+
+
+def judged(week: int) -> int:
+    """Return the hours from the go-live to the moment a week is judged: its end and two hours."""
+    return 7 * week * 24 + 2
+
+
+def hours(finding: Finding) -> tuple[int, int]:
+    assert finding.closed_at is not None
+    start = at(MONDAY, 0)
+    return (finding.opened_at - start) // timedelta(hours=1), (finding.closed_at - start) // timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("active", "licensed", "drop"),
+    [
+        pytest.param(72, 100, True, id="exactly 10 % less is a drop"),
+        pytest.param(73, 100, False, id="9 % less is none"),
+        pytest.param(36, 50, True, id="exactly 10 % less of half the seats is a drop"),
+        pytest.param(80, 112, True, id="the same people among more seats is a drop of the rate"),
+        pytest.param(80, 100, False, id="no change"),
+        pytest.param(0, 4, False, id="four seats say nothing"),
+    ],
+)
+def test_a_drop_is_ten_percent_of_the_base_rate(active: int, licensed: int, *, drop: bool) -> None:
+    assert change.dropped(Week(1, 100, 80), Week(2, licensed, active)) is drop
+
+
+def test_exactly_five_percent_less_is_not_yet_calm() -> None:
+    base = Week(1, 100, 80)
+
+    assert not change.calm(base, Week(2, 100, 76))
+    assert change.calm(base, Week(2, 100, 77))
+
+
+def test_no_base_is_no_drop() -> None:
+    assert play([Week(1, 100, 0), *weeks(0, 0, 0)[1:]]) == []
+    assert play([Week(1, 4, 4), *weeks(0, 0, 0)[1:]]) == []
+
+
+def test_one_bad_week_is_chance() -> None:
+    assert play(weeks(80, 70, 80, 80), {2: (10, 0)}) == []
+
+
+def test_two_weeks_with_people_both_ways_are_suspected() -> None:
+    [finding] = play(weeks(80, 70, 70), {2: (20, 18), 3: (20, 18)})
+
+    assert (finding.tier, finding.severity, finding.evidence["p"]) == ("suspected", "info", change.p_value(20, 18))
+    assert hours(finding)[0] == judged(3)
+
+
+def test_a_net_loss_of_one_person_is_not_even_suspected() -> None:
+    assert play(weeks(80, 70, 70), {2: (5, 4), 3: (5, 4)}) == []
+
+
+def test_the_same_people_staying_away_two_weeks_confirms() -> None:
+    [finding] = play(weeks(80, 72, 72), {2: (3, 1), 3: (3, 0)})
+
+    assert (finding.tier, finding.severity) == ("confirmed", "warning")
+    assert finding.evidence["p"] == Fraction(1, 8)
+
+
+def test_a_suspicion_is_confirmed_later_in_the_same_episode() -> None:
+    doubtful = {2: (20, 18), 3: (20, 18)}
+    [suspected] = play(weeks(80, 70, 70), doubtful)
+    [confirmed] = play(weeks(80, 70, 70, 70), doubtful | {4: (20, 10)})
+
+    assert (suspected.tier, confirmed.tier) == ("suspected", "confirmed")
+    assert (suspected.evidence["confirmed_in"], confirmed.evidence["confirmed_in"]) == (None, 4)
+    assert suspected.fingerprint == confirmed.fingerprint
+    assert suspected.opened_at == confirmed.opened_at
+
+
+def test_a_quarter_lost_at_once_needs_no_second_week() -> None:
+    assert play(weeks(80, 61), {2: (19, 0)}) == []
+    [finding] = play(weeks(80, 60), {2: (20, 0)})
+
+    assert (finding.tier, hours(finding)[0]) == ("confirmed", judged(2))
+
+
+def test_two_of_five_are_too_few_to_speak_of_a_collapse() -> None:
+    assert play(weeks(5, 3, licensed=5), {2: (2, 0)}) == []
+    assert play(weeks(5, 2, licensed=5), {2: (3, 0)}) != []
+
+
+@pytest.mark.parametrize(
+    ("subject", "severity"),
+    [
+        pytest.param(Subject("tenant", "all"), "critical", id="the whole tenant"),
+        pytest.param(Subject("team", "North"), "warning", id="a team"),
+        pytest.param(Subject("role", "seller"), "warning", id="a role"),
+    ],
+)
+def test_the_loss_of_the_whole_tenant_is_louder(subject: Subject, severity: str) -> None:
+    [finding] = play(weeks(80, 40), subject=subject)
+
+    assert finding.severity == severity
+    assert Recipient("sponsor") in finding.audience
+
+
+def test_two_calm_weeks_end_it() -> None:
+    [finding] = play(weeks(80, 50, 78, 50, 77, 78, 80))
+
+    assert finding.resolution == "recovered"
+    assert hours(finding) == (judged(2), judged(6))
+
+
+def test_who_falls_again_has_a_second_episode() -> None:
+    first, second = play(weeks(80, 50, 80, 80, 50))
+
+    assert (first.episode, second.episode) == (1, 2)
+    assert first.fingerprint != second.fingerprint
+    assert hours(second) == (judged(5), judged(14))
+
+
+def test_the_phase_ends_a_week_after_its_last_judged_week() -> None:
+    [finding] = play(weeks(80, *[80] * 11, 40))
+
+    assert finding.resolution == "phase_ended"
+    assert hours(finding) == (judged(13), judged(14))
+
+
+def test_the_evidence_shows_the_latest_week_with_a_drop() -> None:
+    [finding] = play(weeks(80, 40, 60, 79), {3: (22, 2)})
+
+    assert finding.title == "North: 60 of 100 people active in week 3, 80 of 100 in week 1"
+    assert finding.window == {"from": MONDAY + timedelta(14), "to": MONDAY + timedelta(20), "week": 3}
+    expected = {
+        "num": 60,
+        "den": 100,
+        "lost": 22,
+        "gained": 2,
+        "net_loss": 20,
+        "people": 90,
+        "joiners": 1,
+        "leavers": 2,
+    }
+    assert finding.evidence.items() >= expected.items()
+    assert (finding.evidence["opened_in"], finding.evidence["confirmed_in"]) == (2, 2)
+    assert finding.evidence["threshold"] == Fraction(72, 100)
+    assert finding.evidence["change"] == Fraction(-1, 4)
+
+
+def test_a_week_is_judged_two_hours_after_its_last_day() -> None:
+    assert change.weeks_ended(MONDAY, Calendar(), later(14, 1.99)) == 1
+    assert change.weeks_ended(MONDAY, Calendar(), later(14, 2)) == 2
+    assert change.weeks_ended(MONDAY, Calendar(), later(1000)) == 13
+
+
+class TestWatched:
+    def test_a_wave_for_everybody_watches_the_tenant_and_every_team(self) -> None:
+        assert change.watch([WAVE], ["North"]) == [
+            Watched(Subject("team", "North"), WAVE),
+            Watched(Subject("tenant", "all"), WAVE),
+        ]
+
+    def test_a_wave_that_names_a_team_decides_over_one_for_everybody(self) -> None:
+        north = Wave("north", "North", MONDAY + timedelta(days=28), teams=("North",))
+
+        assert Watched(Subject("team", "North"), north) in change.watch([WAVE, north], ["North", "South"])
+
+    def test_of_two_waves_that_name_a_team_the_earlier_decides(self) -> None:
+        first, second = (
+            Wave(id_, id_, MONDAY + timedelta(days), teams=("North",)) for id_, days in (("b", 0), ("a", 7))
+        )
+
+        assert change.watch([second, first], []) == [Watched(Subject("team", "North"), first)]
+
+    def test_a_wave_of_roles_watches_roles_and_one_of_people_nothing(self) -> None:
+        roles = Wave("r", "Roles", MONDAY, roles=("seller",))
+
+        assert change.watch([roles, Wave("p", "People", MONDAY, people=("a",))], ["North"]) == [
+            Watched(Subject("role", "seller"), roles)
+        ]
+
+
+def test_the_emergency_of_the_wave_speaks_for_the_drop_while_it_is_open() -> None:
+    north, south = crew(20), crew(30, "South")
+    world = World([*north, *south], [Wave("w", "Wave one", MONDAY)], Calendar(working=True))
+    world.visit(users(north), later(0))
+    found = {f.rule + f.subject.key: f for f in world.judge(later(14, 2))}
+
+    emergency = found["wave-connection-d3-emergencyw"]
+    assert emergency.closed_at is None
+    assert found["adoption-drop-vs-week1North"].suppressed_by == emergency.fingerprint
+    assert found["adoption-drop-vs-week1all"].suppressed_by == emergency.fingerprint
+    after = [f.suppressed_by for f in world.judge(later(15, 0)) if f.rule == "adoption-drop-vs-week1"]
+    assert after == [None, None]

@@ -1,0 +1,261 @@
+"""The consumer on real brokers and real Postgres: nothing lost, nothing twice, whatever comes back or goes away."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from schemas.events import Record
+from schemas.topics import EVENTS
+from services import installation, postgres
+from services.aggregator.consumer import Consumer
+from services.aggregator.instruments import Instruments
+from services.postgres import Pool
+from services.settings import Settings
+from tests.builders import SHARDS, add_tenant, append, record
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+    end = asyncio.get_running_loop().time() + seconds
+    while not await true():
+        assert asyncio.get_running_loop().time() < end, "it did not come to pass in time"
+        await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def consuming(pool: Pool, bootstrap: str, owner: str = "one") -> AsyncIterator[Consumer]:
+    settings = Settings(kafka=bootstrap, session_ms=6000, cycle_ms=20)
+    consumer = Consumer(pool, settings, SHARDS, owner, now, Instruments())
+    stop = asyncio.Event()
+    running = asyncio.create_task(consumer.run(stop))
+    try:
+        yield consumer
+    finally:
+        stop.set()
+        await running
+
+
+async def folded(pool: Pool) -> int:
+    return int(await pool.fetchval("select coalesce(sum(events), 0) from person_day"))
+
+
+async def drained_after(pool: Pool, moment: datetime) -> bool:
+    rows = await pool.fetch("select drained_at from position")
+    return len(rows) == SHARDS and all(row["drained_at"] and row["drained_at"] > moment for row in rows)
+
+
+
+def records(first: int, count: int) -> list[Record]:
+    return [record(id=f"e{n}", user=f"u{n % 17}") for n in range(first, first + count)]
+
+
+@pytest.mark.usefixtures("topics")
+async def test_what_is_on_the_log_is_folded_once_and_the_shards_are_told_drained(pool: Pool, broker: Any) -> None:
+    await add_tenant(pool)
+    async with consuming(pool, broker.address):
+        await append(broker.address, records(0, 500))
+        await append(broker.address, records(250, 500))
+        asked = await pool.fetchval("select clock_timestamp()")
+        await until(lambda: drained_after(pool, asked))
+
+        assert await folded(pool) == 750
+        assert await pool.fetchval("select sum(duplicates)::int from tally") == 250
+
+
+@pytest.mark.usefixtures("topics")
+async def test_a_restarted_consumer_goes_on_where_postgres_says(pool: Pool, broker: Any) -> None:
+    await add_tenant(pool)
+    await append(broker.address, records(0, 300))
+    async with consuming(pool, broker.address):
+        await until(lambda: equals(pool, 300))
+    await append(broker.address, records(300, 100))
+    async with consuming(pool, broker.address, "two"):
+        await until(lambda: equals(pool, 400))
+
+    assert await pool.fetchval("select sum(duplicates)::int from tally") == 0
+
+
+async def equals(pool: Pool, count: int) -> bool:
+    return await folded(pool) == count
+
+
+@pytest.mark.usefixtures("topics")
+async def test_a_dead_letter_reaches_its_topic_with_its_origin_and_the_partition_goes_on(pool: Pool, broker: Any) -> None:
+    await add_tenant(pool)
+    good = records(0, 3)
+    bad = Record(good[1].key, b'{"no":"event"}', [])
+    await append(broker.address, [good[0], bad, good[2]])
+    async with consuming(pool, broker.address):
+        await until(lambda: published(pool))
+
+        assert await folded(pool) == 2
+        assert await pool.fetchval("select value from dead_letter") == b'{"no":"event"}'
+
+
+async def published(pool: Pool) -> bool:
+    return bool(await pool.fetchval("select count(*) from dead_letter where published"))
+
+
+@pytest.mark.faults
+async def test_a_log_that_begins_anew_is_recognised_and_read_from_its_beginning(
+    database: str, pool: Pool, tansu: Any
+) -> None:
+    await installation.make_topics(database, tansu.address, partitions=SHARDS, replication=1)
+    await add_tenant(pool)
+    async with consuming(pool, tansu.address):
+        await append(tansu.address, records(0, 200))
+        await until(lambda: equals(pool, 200))
+        tansu.kill()
+        tansu.start()
+        await installation.make_topics(database, tansu.address, partitions=SHARDS, replication=1)
+        await append(tansu.address, records(150, 100))
+        await until(lambda: equals(pool, 250), 60)
+        await append(tansu.address, records(250, 50))
+        await until(lambda: equals(pool, 300), 60)
+
+    assert await pool.fetchval("select count(*) from log_gap where reason = 'log replaced'") >= 1
+
+
+@pytest.mark.faults
+async def test_a_shorter_new_log_is_recognised_although_nothing_arrives_behind_the_position(
+    database: str, pool: Pool, tansu: Any
+) -> None:
+    await installation.make_topics(database, tansu.address, partitions=SHARDS, replication=1)
+    await add_tenant(pool)
+    await append(tansu.address, records(0, 200))
+    async with consuming(pool, tansu.address):
+        await until(lambda: equals(pool, 200))
+    tansu.kill()
+    tansu.start()
+    await installation.make_topics(database, tansu.address, partitions=SHARDS, replication=1)
+    await append(tansu.address, records(200, 5))
+    async with consuming(pool, tansu.address, "two"):
+        await until(lambda: equals(pool, 205), 60)
+
+
+@pytest.mark.faults
+async def test_postgres_that_dies_and_comes_back_costs_nothing(own_postgres: Any, tansu: Any) -> None:
+    await installation.make_topics(own_postgres.url(), tansu.address, partitions=SHARDS, replication=1)
+    opened = await postgres.connect_pool(own_postgres.url(), name="test", lossy=True)
+    steady = await postgres.connect(own_postgres.url(), name="api")
+    await add_tenant(steady)
+    async with consuming(opened, tansu.address):
+        for part in range(5):
+            await append(tansu.address, records(part * 200, 200))
+            own_postgres.kill()
+            own_postgres.start()
+        await until(lambda: surely_equals(opened, 1000), 60)
+        tally = await opened.fetchrow("select sum(folded)::int, sum(duplicates)::int from tally")
+
+    assert tuple(tally) == (1000, 0)
+    await postgres.close_pool(opened)
+
+
+async def surely_equals(pool: Pool, count: int) -> bool:
+    with contextlib.suppress(*postgres.DATABASE_ERRORS):
+        return await folded(pool) == count
+    return False
+
+
+@pytest.mark.usefixtures("topics")
+async def test_two_consumers_share_the_shards_and_fold_everything_once(pool: Pool, broker: Any) -> None:
+    await add_tenant(pool)
+    async with consuming(pool, broker.address, "one"):
+        await append(broker.address, records(0, 400))
+        async with consuming(pool, broker.address, "two"):
+            await append(broker.address, records(400, 400))
+            await until(lambda: owners(pool, 2), 60)
+            await append(broker.address, records(800, 400))
+            await until(lambda: equals(pool, 1200), 60)
+        await append(broker.address, records(1200, 400))
+        await until(lambda: equals(pool, 1600), 60)
+
+    assert await pool.fetchval("select sum(duplicates)::int from tally") == 0
+
+
+async def owners(pool: Pool, count: int) -> bool:
+    return await pool.fetchval("select count(distinct owner) from position") == count
+
+
+@pytest.mark.faults
+async def test_retention_that_passed_the_position_is_written_down_and_reading_goes_on(
+    database: str, pool: Pool, own_kafka: Any
+) -> None:
+    await installation.make_topics(database, own_kafka.address, partitions=SHARDS, replication=1)
+    await add_tenant(pool)
+    await append(own_kafka.address, records(0, 200))
+    async with consuming(pool, own_kafka.address):
+        await until(lambda: equals(pool, 200))
+    await append(own_kafka.address, records(200, 200))
+    await forget_records(own_kafka.address)
+    await append(own_kafka.address, records(400, 100))
+    async with consuming(pool, own_kafka.address, "two"):
+        await until(lambda: equals(pool, 300), 60)
+
+    assert await pool.fetchval("select sum(to_offset - from_offset)::int from log_gap where reason = 'retention'") == 200
+
+
+async def forget_records(bootstrap: str) -> None:
+    """Delete what the events topic holds, as its retention would."""
+    from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: PLC0415 - only this test drives the broker
+    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete  # noqa: PLC0415
+
+    partitions = [TopicPartition(EVENTS, n) for n in range(SHARDS)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    ends = await consumer.end_offsets(partitions)
+    await consumer.stop()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.delete_records({tp: RecordsToDelete(before_offset=end) for tp, end in ends.items()})
+    await admin.close()
+
+
+@pytest.mark.faults
+async def test_a_topic_that_was_made_anew_on_the_same_cluster_is_read_from_its_beginning(
+    database: str, pool: Pool, own_kafka: Any
+) -> None:
+    await installation.make_topics(database, own_kafka.address, partitions=SHARDS, replication=1)
+    await add_tenant(pool)
+    await append(own_kafka.address, records(0, 100))
+    async with consuming(pool, own_kafka.address):
+        await until(lambda: equals(pool, 100))
+        await recreate(own_kafka.address)
+        await installation.make_topics(database, own_kafka.address, partitions=SHARDS, replication=1)
+        await append(own_kafka.address, records(100, 300))
+        await until(lambda: equals(pool, 400), 90)
+
+
+async def recreate(bootstrap: str) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient  # noqa: PLC0415 - only this test drives the broker
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.delete_topics([EVENTS])
+    await admin.close()
+    await asyncio.sleep(2)
+
+
+@pytest.mark.faults
+async def test_a_broker_killed_and_started_again_with_its_log_costs_nothing(
+    database: str, pool: Pool, own_kafka: Any
+) -> None:
+    await installation.make_topics(database, own_kafka.address, partitions=SHARDS, replication=1)
+    await add_tenant(pool)
+    async with consuming(pool, own_kafka.address):
+        await append(own_kafka.address, records(0, 300))
+        await until(lambda: equals(pool, 300))
+        own_kafka.kill()
+        own_kafka.start()
+        await append(own_kafka.address, records(300, 300))
+        await until(lambda: equals(pool, 600), 90)
+
+    assert await pool.fetchval("select count(*) from log_gap") == 0
+    assert await pool.fetchval("select sum(duplicates)::int from tally") == 0

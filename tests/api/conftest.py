@@ -1,0 +1,98 @@
+"""The API under test: the whole application on a real database, asked over HTTP. Every answer is checked against the
+description at ``/openapi.json``.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from fastapi import FastAPI
+
+from services.api import app as application
+from services.api.store.keys import ensure_admin_key
+from services.postgres import Pool
+from tests.builders import NOON, SHARDS
+
+ADMIN = "upt_admin_0123456789abcdef"
+Client = httpx.AsyncClient
+Connect = Callable[..., Client]
+
+
+class Clock:
+    """The wall clock of a test."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOON)
+
+
+@pytest.fixture
+def app(pool: Pool, clock: Clock) -> FastAPI:
+    return application.create(pool, clock=clock, partitions=SHARDS)
+
+
+def described(document: dict[str, Any], response: httpx.Response, app: FastAPI) -> dict[str, Any] | None:
+    """Return the schema that OpenAPI gives for ``response``; None for an answer without one."""
+    for route in app.routes:
+        match = getattr(route, "path_regex", None)
+        operation = document["paths"].get(getattr(route, "path_format", ""), {}).get(response.request.method.lower())
+        if match is not None and operation is not None and match.match(response.request.url.path):
+            answers = operation["responses"]
+            answer = answers.get(str(response.status_code), answers["default"])
+            kind = response.headers["content-type"].partition(";")[0]
+            assert kind in answer["content"], f"{kind} is not described"
+            return {**answer["content"][kind]["schema"], "components": document["components"]}
+    return None
+
+
+@pytest.fixture
+async def connect(app: FastAPI, pool: Pool) -> AsyncIterator[Connect]:
+    """Make a client: ``connect(key, tenant)``."""
+    async with pool.acquire() as connection:
+        await ensure_admin_key(connection, ADMIN)
+    document = app.openapi()
+    clients: list[Client] = []
+
+    async def check(response: httpx.Response) -> None:
+        if response.status_code < 300 and response.request.method == "HEAD":
+            return
+        body = await response.aread()
+        assert response.status_code < 500 or response.status_code == 503, body
+        if body and "json" in response.headers["content-type"]:
+            schema = described(document, response, app)
+            if schema is not None:
+                jsonschema.validate(response.json(), schema)
+
+    def client(key: str | None = ADMIN, tenant: str | None = None) -> Client:
+        headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **({"Uptake-Tenant": tenant} if tenant else {})}
+        made = Client(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=True),
+            base_url="http://api",
+            headers=headers,
+            event_hooks={"response": [check]},
+        )
+        clients.append(made)
+        return made
+
+    yield client
+    for made in clients:
+        await made.aclose()
+
+
+@pytest.fixture
+async def api(connect: Connect) -> Client:
+    """The admin's client on the tenant ``acme``: wall clock, UTC, groups from one person on."""
+    client = connect(tenant="acme")
+    answer = await client.post("/v1/tenants", json={"id": "acme", "privacy": {"min_group": 1}})
+    assert answer.status_code == 201
+    return client

@@ -1,0 +1,254 @@
+"""Keys and what they open. The matrix is made from the routes: a new route without an expectation fails."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from services.api.store.keys import ensure_admin_key
+from services.postgres import Pool, connect_pool, close_pool
+from services.settings import SettingError
+from tests.api.conftest import ADMIN, Client, Clock, Connect
+
+NEEDS = {
+    "POST /v1/tenants": "admin",
+    "GET /v1/tenants": "read",
+    "GET /v1/tenants/{tenant}": "read",
+    "PATCH /v1/tenants/{tenant}": "manage",
+    "POST /v1/keys": "manage",
+    "GET /v1/keys": "manage",
+    "GET /v1/keys/{key_id}": "manage",
+    "DELETE /v1/keys/{key_id}": "manage",
+    "PUT /v1/directory/people": "manage",
+    "GET /v1/directory/people": "read",
+    "GET /v1/directory/teams": "read",
+    "GET /v1/directory/roles": "read",
+    "POST /v1/waves": "manage",
+    "GET /v1/waves": "read",
+    "GET /v1/waves/{wave}": "read",
+    "GET /v1/waves/{wave}/connection": "read",
+    "GET /v1/windows": "read",
+    "GET /v1/people/{user:path}": "read",
+    "GET /v1/alerts": "read",
+    "GET /v1/alerts/{alert}": "read",
+    "GET /v1/alerts/{alert}/history": "read",
+    "POST /v1/alerts/{alert}/acknowledge": "manage",
+    "GET /v1/status": "read",
+    "GET /healthz": None,
+    "GET /readyz": None,
+    "GET /metrics": None,
+}
+BODIES: dict[str, Any] = {
+    "POST /v1/tenants": {"id": "new"},
+    "POST /v1/keys": {"scopes": ["read"]},
+    "POST /v1/waves": {"id": "w", "name": "w", "go_live": "2026-03-02"},
+    "PATCH /v1/tenants/{tenant}": {"name": "x"},
+    "PUT /v1/directory/people": [],
+}
+
+
+def routes(app: FastAPI) -> list[str]:
+    found: list[str] = []
+    pending = list(app.routes)
+    while pending:
+        route = pending.pop()
+        if isinstance(route, APIRoute):
+            found += [f"{method} {route.path}" for method in route.methods]
+        pending += getattr(getattr(route, "original_router", None), "routes", [])
+    return sorted(found)
+
+
+async def ask(client: Client, route: str) -> int:
+    method, path = route.split(" ")
+    path = path.replace("{tenant}", "acme").replace("{user:path}", "x").replace("{key_id}", "x")
+    path = path.replace("{wave}", "x").replace("{alert}", "x").replace("/status", "/status?wait=0")
+    return (await client.request(method, path, json=BODIES.get(route))).status_code
+
+
+async def key(api: Client, *scopes: str, **more: Any) -> str:
+    made = await api.post("/v1/keys", json={"scopes": list(scopes), **({"tenant": "acme"} | more)})
+    assert made.status_code == 201, made.text
+    return str(made.json()["key"])
+
+
+async def test_every_route_has_an_expectation(app: FastAPI) -> None:
+    described = {
+        f"{method.upper()} {path}" for path, operations in app.openapi()["paths"].items() for method in operations
+    }
+
+    assert {name.replace(":path", "") for name in NEEDS} == described
+
+
+async def test_no_route_opens_without_a_key(api: Client, connect: Connect) -> None:
+    nobody = connect(key=None)
+
+    for route, scope in NEEDS.items():
+        assert (await ask(nobody, route) == 401) is (scope is not None), route
+
+
+@pytest.mark.parametrize("scope", ["ingest", "read", "manage", "scrape"])
+async def test_a_key_opens_what_its_scope_says(api: Client, connect: Connect, scope: str) -> None:
+    client = connect(await key(api, scope))
+
+    for route, needed in NEEDS.items():
+        if needed is None:
+            continue
+        status = await ask(client, route)
+        assert (status != 403) is (needed == scope), (route, status)
+
+
+async def test_a_bound_key_may_read_and_acknowledge_and_nothing_else(api: Client, connect: Connect) -> None:
+    client = connect(await key(api, "read", "manage", person="anna"))
+
+    for route, needed in NEEDS.items():
+        if needed is None:
+            continue
+        allowed = needed == "read" or route.endswith("acknowledge")
+        assert (await ask(client, route) != 403) is allowed, route
+
+
+async def test_a_foreign_tenant_is_answered_as_one_that_does_not_exist(api: Client, connect: Connect) -> None:
+    await api.post("/v1/tenants", json={"id": "other"})
+    secret = await key(api, "read", "manage", "ingest")
+
+    for route in NEEDS:
+        if "{tenant}" in route:
+            method, path = route.split(" ")
+            client = connect(secret)
+            foreign = await client.request(method, path.replace("{tenant}", "other"), json=BODIES.get(route))
+            missing = await client.request(method, path.replace("{tenant}", "none"), json=BODIES.get(route))
+        else:
+            foreign = await connect(secret, "other").get("/v1/waves")
+            missing = await connect(secret, "none").get("/v1/waves")
+        assert (foreign.status_code, foreign.content) == (404, missing.content)
+
+
+async def test_an_admin_names_the_tenant(connect: Connect, api: Client) -> None:
+    assert (await connect().get("/v1/windows")).status_code == 422
+    assert (await connect(tenant="none").get("/v1/windows")).status_code == 404
+    assert (await connect(tenant="acme").get("/v1/windows")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("Bearer", id="no key"),
+        pytest.param("Bearer x", id="no key of ours"),
+        pytest.param("Basic " + ADMIN, id="another scheme"),
+        pytest.param("Bearer upt_admin_0123456789abcdeX", id="another secret"),
+        pytest.param("Bearer upt_other_0123456789abcdef", id="another id"),
+        pytest.param("Bearer " + "upt_admin_" + "x" * 10_240, id="ten kilobytes"),
+        pytest.param("Bearer " + ADMIN + " x", id="something behind it"),
+        pytest.param("Bearer upt_admin_0123456789abc\xe9f", id="not ASCII"),
+    ],
+)
+async def test_what_is_no_valid_key_opens_nothing(connect: Connect, header: str) -> None:
+    answer = await connect(key=None).get("/v1/tenants", headers={"Authorization": header.encode("latin-1")})
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_two_keys_at_once_and_a_key_in_the_address_open_nothing(connect: Connect) -> None:
+    headers = [("Authorization", f"Bearer {ADMIN}"), ("Authorization", f"Bearer {ADMIN}")]
+    client = connect(key=None)
+
+    assert (await client.get("/v1/tenants", headers=headers)).status_code == 401
+    assert (await client.get(f"/v1/tenants?key={ADMIN}&access_token={ADMIN}")).status_code == 401
+
+
+async def test_the_scheme_is_read_in_any_case(connect: Connect) -> None:
+    answer = await connect(key=None).get("/v1/tenants", headers={"Authorization": f"bearer {ADMIN}"})
+
+    assert answer.status_code == 200
+
+
+async def test_a_revocation_holds_from_the_next_request_on(api: Client, connect: Connect) -> None:
+    secret = await key(api, "read")
+    client = connect(secret)
+    assert (await client.get("/v1/waves")).status_code == 200
+
+    assert (await api.delete(f"/v1/keys/{secret.split('_')[1]}")).status_code == 204
+
+    assert (await client.get("/v1/waves")).status_code == 401
+
+
+async def test_a_key_ends_when_it_expires(api: Client, connect: Connect, clock: Clock) -> None:
+    ends = clock.now + timedelta(hours=1)
+    client = connect(await key(api, "read", expires_at=ends.isoformat()))
+    clock.now = ends - timedelta(seconds=1)
+    assert (await client.get("/v1/waves")).status_code == 200
+
+    clock.now = ends
+
+    assert (await client.get("/v1/waves")).status_code == 401
+
+
+async def test_no_secret_is_stored_or_shown_again(api: Client, pool: Pool) -> None:
+    headers = {"Idempotency-Key": "k"}
+    made = await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["read"]}, headers=headers)
+    secret = made.json()["key"].split("_", 2)[2]
+
+    again = await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["read"]}, headers=headers)
+
+    assert again.json() == made.json()
+    assert secret not in (await api.get("/v1/keys")).text
+    stored = await pool.fetch("select to_jsonb(k)::text as row from api_key k union all select to_jsonb(i)::text from idempotency i")
+    assert len(stored) == 3
+    assert not any(secret in row["row"] for row in stored)
+
+
+async def test_nobody_makes_a_key_that_may_do_more(api: Client, connect: Connect) -> None:
+    await api.post("/v1/tenants", json={"id": "other"})
+    client = connect(await key(api, "manage", "read"))
+
+    async def status(**body: Any) -> int:
+        return (await client.post("/v1/keys", json=body)).status_code
+
+    assert await status(scopes=["read"]) == 201
+    assert await status(scopes=["ingest"]) == 403
+    assert await status(scopes=["admin"]) == 403
+    assert await status(scopes=["read"], tenant="other") == 404
+    assert await status(scopes=["read"], tenant="none") == 404
+    assert await status(scopes=["read"], expires_at="2020-01-01T00:00:00Z") == 422
+    assert await status(scopes=["read"], expires_at="0001-01-01T00:00:00+14:00") == 422
+    assert await status(scopes=["manage", "read"], person="a\x00") == 422
+    assert (await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["ingest"], "person": "x"})).status_code == 422
+    assert (await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["admin"]})).status_code == 422
+
+
+async def test_a_key_sees_the_keys_of_its_tenant_only(api: Client, connect: Connect) -> None:
+    await api.post("/v1/tenants", json={"id": "other"})
+    foreign = (await key(api, "read", tenant="other")).split("_")[1]
+    client = connect(await key(api, "manage"))
+
+    listed = (await client.get("/v1/keys")).json()["items"]
+
+    assert {item["tenant"] for item in listed} == {"acme"}
+    assert (await client.get(f"/v1/keys/{foreign}")).status_code == 404
+    assert (await client.delete(f"/v1/keys/{foreign}")).status_code == 404
+    assert (await api.get(f"/v1/keys/{foreign}")).status_code == 200
+
+
+async def test_the_first_admin_key_is_made_once(database: str) -> None:
+    pool = await connect_pool(database, name="tests")
+    try:
+        async with pool.acquire() as connection:
+            made = await ensure_admin_key(connection, "")
+            assert made is not None
+            assert made.startswith("upt_")
+            assert await ensure_admin_key(connection, "") is None
+
+            assert await ensure_admin_key(connection, ADMIN) is None
+            assert await ensure_admin_key(connection, ADMIN) is None
+            assert await connection.fetchval("select count(*) from api_key") == 2
+
+            with pytest.raises(SettingError, match="UPTAKE_ADMIN_KEY"):
+                await ensure_admin_key(connection, "upt_admin_anothersecretofthesameid")
+            with pytest.raises(SettingError, match="UPTAKE_ADMIN_KEY"):
+                await ensure_admin_key(connection, "secret")
+    finally:
+        await close_pool(pool)
