@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_RECORD_BYTES: Final = 1 << 20
 FETCH_WAIT_MS: Final = 100
+START_SECONDS: Final = 30.0
 METADATA_MS: Final = 10_000
 """How soon a topic that was made anew, or grew, is noticed."""
 
@@ -195,9 +196,9 @@ class Reader:
         """
         self._consumer.subscribe([self._topic], listener=_Listener(self._changed))
         try:
-            await self._consumer.start()
-        except (KafkaError, OSError) as error:
-            raise LogUnavailableError(str(error)) from error
+            await asyncio.wait_for(self._consumer.start(), START_SECONDS)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailableError(f"{type(error).__name__}: {error}") from error
 
     async def stop(self) -> None:
         """Leave the group, within eight seconds."""

@@ -35,6 +35,9 @@ UNAVAILABLE: Final = (
 )
 """Postgres is away or busy: try again; never the fault of the data."""
 
+CONFLICT: Final = asyncpg.TransactionRollbackError
+"""Another transaction came first (serialization, deadlock): begin this one again."""
+
 POISON: Final = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,

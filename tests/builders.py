@@ -5,11 +5,16 @@ Builders write what the services' own code would have written; nothing here stan
 
 import itertools
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+from deploy.kafka.node import Node
 from schemas.events import Record, encode
 from schemas.topics import EVENTS, person_key, shard_of
 from services import kafka, postgres
+from services.embedded import Broker
+
+LogServer: TypeAlias = Broker | Node
+from tests.oracle import Entry
 
 SHARDS = 4
 """Into how many shards the tests divide people."""
@@ -25,7 +30,7 @@ def event(
     user: str | None = "ada",
     type: str = "crm.record.updated",  # noqa: A002 - the attribute's name
     time: datetime | None = NOON,
-    **data: Any,  # noqa: ANN401
+    **data: Any,
 ) -> dict[str, Any]:
     """Return a normalised event with an id of its own; ``source``, ``id`` and ``data`` fields as given."""
     made: dict[str, Any] = {
@@ -42,7 +47,7 @@ def event(
     return made
 
 
-def record(tenant: str = "acme", **attributes: Any) -> Record:  # noqa: ANN401
+def record(tenant: str = "acme", **attributes: Any) -> Record:
     """Return the log's record of an event."""
     return encode(tenant, event(**attributes))
 
@@ -65,7 +70,7 @@ async def append(
         await appender.stop()
 
 
-async def add_tenant(connection: postgres.Connection, tenant: str = "acme", **settings: Any) -> None:  # noqa: ANN401
+async def add_tenant(connection: postgres.Connection, tenant: str = "acme", **settings: Any) -> None:
     """Insert a tenant with the given columns."""
     columns = {"id": tenant, "name": tenant.title(), "clock": "event", **settings}
     places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
@@ -107,3 +112,27 @@ async def add_person(
         user,
         shard_of(person_key(tenant, user), shards),
     )
+
+
+async def enter(pool: postgres.Pool, user: str, entry: Entry, shards: int, tenant: str = "acme") -> None:
+    """Write a directory entry, or replace it, and tell the owner of the shard: as the API does."""
+    async with postgres.transaction(pool) as tx:
+        await tx.execute(
+            "insert into person (tenant, user_id, licensed_from, licensed_to) values ($1, $2, $3, $4)"
+            " on conflict (tenant, user_id) do update set licensed_from = $3, licensed_to = $4",
+            tenant,
+            user,
+            entry.licensed_from,
+            entry.licensed_to,
+        )
+        await tx.execute("delete from membership where tenant = $1 and user_id = $2", tenant, user)
+        await tx.executemany(
+            "insert into membership (tenant, user_id, valid_from, valid_to, team, role) values ($1, $2, $3, $4, $5, $6)",
+            [(tenant, user, *spell) for spell in entry.spells],
+        )
+        await tx.execute(
+            "insert into directory_change (tenant, user_id, shard) values ($1, $2, $3)",
+            tenant,
+            user,
+            shard_of(person_key(tenant, user), shards),
+        )

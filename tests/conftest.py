@@ -9,7 +9,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -17,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.kafka import node
 from services import installation, migrate, postgres
 from services.embedded import Broker, Postgres, fresh_directory
-from tests.builders import SHARDS
+from tests.builders import SHARDS, LogServer
 from tests.stack import Stack
 
 TEMPLATE = "template_uptake"
@@ -42,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("kafka")
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _left_out:
         files = sorted({name.partition("::")[0] for name in _left_out})
         terminalreporter.section("left out", yellow=True)
@@ -173,13 +172,14 @@ def own_kafka() -> Iterator[node.Node]:
 
 
 @pytest.fixture(params=["tansu", pytest.param("apache_kafka", marks=pytest.mark.kafka)], ids=["tansu", "apache"])
-def broker(request: pytest.FixtureRequest) -> Any:
+def broker(request: pytest.FixtureRequest) -> LogServer:
     """Each broker in turn, with an empty log and without topics."""
-    return request.getfixturevalue(request.param)
+    server: LogServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture
-async def topics(broker: Any, database: str) -> dict[str, int]:
+async def topics(broker: LogServer, database: str) -> dict[str, int]:
     """The topics on ``broker``, with ``SHARDS`` shards noted in ``database``; each topic's number of partitions."""
     return await installation.make_topics(database, broker.address, partitions=SHARDS, replication=1)
 
@@ -188,8 +188,8 @@ async def topics(broker: Any, database: str) -> dict[str, int]:
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """The whole product as a process: ``stack.start(kafka=…, database=…, aggregators=…)``; stopped at the end."""
-    made = Stack(tmp_path / "state")
+    made = Stack(fresh_directory())
     yield made
-    made.stop()
+    made.remove()

@@ -1,13 +1,14 @@
 """The whole product, started as its user starts it: ``uptake up`` in a process of its own."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,14 +17,14 @@ class Stack:
     """``uptake up`` on any free ports. ``ready`` is the line it prints when all is ready."""
 
     def __init__(self, state: Path) -> None:
-        self._state = state
+        self.state = state
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=400)
         self.ready: dict[str, Any] = {}
 
     def start(self, *, kafka: str = "", database: str = "", aggregators: int = 1, **settings: object) -> dict[str, Any]:
         """Start it and return the ready line. Engines not named are the embedded ones. ``settings``: UPTAKE_*."""
-        command = [sys.executable, "-m", "services.cli", "up", "--data-dir", str(self._state)]
+        command = [sys.executable, "-m", "services.cli", "up", "--data-dir", str(self.state)]
         command += ["--api-port", "0", "--ingest-port", "0", "--aggregator-port", "0"]
         command += ["--aggregators", str(aggregators)]
         command += ["--kafka", kafka] if kafka else []
@@ -33,6 +34,7 @@ class Stack:
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
+        assert self._process.stderr is not None
         threading.Thread(target=self._listen, args=(self._process.stderr,), daemon=True).start()
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -70,7 +72,12 @@ class Stack:
         self._process = None
         return status
 
-    def _listen(self, stream: Any) -> None:
+    def remove(self) -> None:
+        """Stop it and delete its data."""
+        self.stop()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def _listen(self, stream: IO[str]) -> None:
         with stream:
             for line in stream:
                 self._said.append(line.rstrip())

@@ -1,14 +1,15 @@
-from typing import Any
-
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
+from deploy.kafka.node import Node
 from schemas.topics import EVENTS
 from services import installation
-from tests.builders import SHARDS
+from tests.builders import SHARDS, LogServer
 
 
-async def test_making_the_topics_twice_changes_nothing(topics: dict[str, int], broker: Any, database: str) -> None:
+async def test_making_the_topics_twice_changes_nothing(
+    topics: dict[str, int], broker: LogServer, database: str
+) -> None:
     again = await installation.make_topics(database, broker.address, partitions=SHARDS + 3, replication=1)
 
     assert again == topics
@@ -16,7 +17,7 @@ async def test_making_the_topics_twice_changes_nothing(topics: dict[str, int], b
     assert await installation.shards(database) == SHARDS
 
 
-async def test_a_topic_that_was_repartitioned_is_refused(apache_kafka: Any, database: str) -> None:
+async def test_a_topic_that_was_repartitioned_is_refused(apache_kafka: Node, database: str) -> None:
     await installation.make_topics(database, apache_kafka.address, partitions=SHARDS, replication=1)
     admin = AIOKafkaAdminClient(bootstrap_servers=apache_kafka.address)
     await admin.start()

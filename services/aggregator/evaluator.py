@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -28,7 +28,7 @@ from services.aggregator.store import evaluation as store
 from services.aggregator.store import weeks as week_store
 from services.aggregator.store.evaluation import Case
 from services.aggregator.store.weeks import Pair
-from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Connection, Pool, connect, transaction
+from services.postgres import CONFLICT, DATABASE_ERRORS, UNAVAILABLE, Connection, Pool, connect, transaction
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ POLL_SECONDS: Final = 0.2
 STANDBY_SECONDS: Final = 2.0
 REST: Final = 4.0
 """After an evaluation that took t the tenant rests for this many t: rules never take more than a fifth of the time."""
+PATIENCE: Final = timedelta(seconds=60)
+"""How long an evaluation waits for unread events: judged amid a backlog, people who came would seem absent."""
 ATTEMPTS: Final = 5
 LONGEST_REST: Final = 60.0
 
@@ -76,6 +78,7 @@ class Evaluator:
         self._settings = settings
         self._clock = clock
         self._observe = observe
+        self._waiting: dict[str, datetime] = {}
         self._resting: dict[str, float] = {}
         self._failures: dict[str, int] = {}
 
@@ -109,10 +112,14 @@ class Evaluator:
         now = self._clock()
         async with self._pool.acquire() as connection:
             due = await store.due(connection, now)
+            state = await store.log_state(connection)
         await store.confirm_session(session)
-        for tenant in due:
-            if not stop.is_set() and self._resting.get(tenant, 0.0) <= perf_counter():
+        self._waiting = {tenant: self._waiting.get(tenant, state.asked_at) for tenant in due}
+        for tenant, since in list(self._waiting.items()):
+            complete = state.drained_at >= since or state.asked_at - since >= PATIENCE
+            if complete and not stop.is_set() and self._resting.get(tenant, 0.0) <= perf_counter():
                 await self._evaluate_alone(tenant, now)
+                del self._waiting[tenant]
                 await store.confirm_session(session)
 
     async def _evaluate_alone(self, tenant: str, now: datetime) -> None:
@@ -122,10 +129,11 @@ class Evaluator:
             await self.evaluate(tenant, now)
             self._failures.pop(tenant, None)
             rest = REST * (perf_counter() - started)
-        except Exception:
-            failures = self._failures[tenant] = self._failures.get(tenant, 0) + 1
+        except Exception as error:
+            failures = self._failures[tenant] = min(self._failures.get(tenant, 0) + 1, 10)
             rest = 2.0**failures
-            log.exception("the evaluation of tenant %s failed", tenant)
+            trace = not isinstance(error, UNAVAILABLE)
+            log.warning("the evaluation of tenant %s failed: %s", tenant, error, exc_info=trace)
         rest = min(max(rest, self._settings.evaluate_seconds), LONGEST_REST)
         self._resting[tenant] = perf_counter() + rest
 
@@ -140,7 +148,7 @@ class Evaluator:
                 async with transaction(self._pool, isolation="repeatable_read") as tx:
                     evaluated = await _evaluate(tx, tenant, now)
                 break
-            except UNAVAILABLE:
+            except CONFLICT:
                 if attempt == ATTEMPTS:
                     raise
                 await asyncio.sleep(0.02 * attempt)

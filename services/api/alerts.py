@@ -60,7 +60,7 @@ class AlertPage(Shown):
     """One page of alerts."""
 
     items: list[AlertShown]
-    next: str | None
+    next: str | None = None
 
 
 class ChangeShown(Shown):
@@ -79,7 +79,7 @@ class ChangePage(Shown):
     """One page of changes, the oldest first."""
 
     items: list[ChangeShown]
-    next: str | None
+    next: str | None = None
 
 
 class Filters(Shown):

@@ -28,7 +28,7 @@ class RowProblem(Shown):
     """A row (1-based, counting people; 0 is the header) that was not taken, or a column that was left out."""
 
     row: int
-    column: str | None
+    column: str | None = None
     reason: str
 
 
@@ -45,13 +45,13 @@ class DirectoryPerson(Shown):
     """A person as the directory has them today."""
 
     user: str
-    name: str | None
-    email: str | None
-    role: str | None
-    team: str | None
-    manager: str | None
-    licensed_from: date | None
-    licensed_to: date | None
+    name: str | None = None
+    email: str | None = None
+    role: str | None = None
+    team: str | None = None
+    manager: str | None = None
+    licensed_from: date | None = None
+    licensed_to: date | None = None
     kind: str
 
 
@@ -59,7 +59,7 @@ class DirectoryPage(Shown):
     """One page of people."""
 
     items: list[DirectoryPerson]
-    next: str | None
+    next: str | None = None
 
 
 class Group(Shown):
@@ -73,7 +73,7 @@ class GroupPage(Shown):
     """One page of teams or roles."""
 
     items: list[Group]
-    next: str | None
+    next: str | None = None
 
 
 PERSON: Final[dict[str, Any]] = {

@@ -37,11 +37,11 @@ class KeyShown(Shown):
     """A key without its secret."""
 
     id: str
-    tenant: str | None
+    tenant: str | None = None
     scopes: list[str]
-    person: str | None
-    expires_at: datetime | None
-    revoked_at: datetime | None
+    person: str | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
     created_at: datetime
 
 
@@ -55,7 +55,7 @@ class KeyPage(Shown):
     """One page of keys."""
 
     items: list[KeyShown]
-    next: str | None
+    next: str | None = None
 
 
 SHOWN: Final[dict[str, Any]] = {

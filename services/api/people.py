@@ -21,31 +21,31 @@ router = APIRouter(prefix="/v1/people", tags=["people"])
 class Membership(Shown):
     """A stretch of membership, ``[valid_from, valid_to)``; null: from the beginning, or still."""
 
-    valid_from: date | None
-    valid_to: date | None
-    team: str | None
-    role: str | None
-    manager: str | None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    team: str | None = None
+    role: str | None = None
+    manager: str | None = None
 
 
 class PersonShown(Shown):
     """A person. ``day_zero``: the go-live of the first wave, or the start of the licence when that is later."""
 
     user: str
-    name: str | None
-    email: str | None
+    name: str | None = None
+    email: str | None = None
     kind: str
-    team: str | None
-    role: str | None
-    manager: str | None
-    licensed_from: date | None
-    licensed_to: date | None
+    team: str | None = None
+    role: str | None = None
+    manager: str | None = None
+    licensed_from: date | None = None
+    licensed_to: date | None = None
     waves: list[str]
-    day_zero: date | None
-    first_login_at: datetime | None
-    last_login_at: datetime | None
-    first_activity_at: datetime | None
-    last_activity_at: datetime | None
+    day_zero: date | None = None
+    first_login_at: datetime | None = None
+    last_login_at: datetime | None = None
+    first_activity_at: datetime | None = None
+    last_activity_at: datetime | None = None
     active_days: int
     memberships: list[Membership]
 

@@ -110,7 +110,7 @@ class Rate(Shown):
 
     num: int
     den: int
-    value: float | None
+    value: float | None = None
 
 
 def rate(num: int, den: int) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class StatusShown(Shown):
     late: int
     unmapped: int
     dead_letters: int
-    watermark: datetime | None
+    watermark: datetime | None = None
     sources: list[SourceShown]
 
 

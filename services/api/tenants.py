@@ -122,7 +122,7 @@ class TenantPage(Shown):
     """One page of tenants."""
 
     items: list[TenantShown]
-    next: str | None
+    next: str | None = None
 
 
 GIVEN: Final[dict[str, Any]] = {

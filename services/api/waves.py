@@ -48,7 +48,7 @@ class WaveShown(Shown):
     name: str
     go_live: date
     scope: dict[str, list[str]]
-    sponsor: str | None
+    sponsor: str | None = None
     created_at: datetime
 
 
@@ -56,16 +56,16 @@ class WavePage(Shown):
     """One page of waves."""
 
     items: list[WaveShown]
-    next: str | None
+    next: str | None = None
 
 
 class Connected(Shown):
     """Who of the cohort connected by D+n; ``settled``: that day is over."""
 
     n: int
-    num: int | None
-    den: int | None
-    value: float | None
+    num: int | None = None
+    den: int | None = None
+    value: float | None = None
     settled: bool
     missing: list[str] | None = None
     reason: str | None = None

@@ -31,13 +31,13 @@ class Window(Shown):
     key: str
     window: str
     as_of: date
-    licensed: int | None
-    active: int | None
-    logged_in: int | None
-    actions: int | None
-    active_user_days: int | None
-    active_rate: Rate | None
-    login_rate: Rate | None
+    licensed: int | None = None
+    active: int | None = None
+    logged_in: int | None = None
+    actions: int | None = None
+    active_user_days: int | None = None
+    active_rate: Rate | None = None
+    login_rate: Rate | None = None
     state: str
     revision: int
     reason: str | None = None
@@ -47,7 +47,7 @@ class WindowPage(Shown):
     """One page of windows, ordered by dimension, key, window and day."""
 
     items: list[Window]
-    next: str | None
+    next: str | None = None
 
 
 SHOWN: Final[dict[str, Any]] = {

@@ -26,7 +26,10 @@ from services.settings import load
 BATCH_BYTES: Final = 4 << 20
 RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 SPLIT: Final = frozenset({400, 413})
+FIRST_PATIENCE: Final = 10.0
 PATIENCE: Final = 300.0
+"""How long an unanswered batch is tried again: at first for a mistyped address, later for a restart."""
+
 SHOWN: Final = 5
 
 
@@ -84,7 +87,7 @@ class _Sending:
         self._headers = {**auth, "content-type": "application/cloudevents-batch+json"}
         self._rate = rate
         self._advance = advance
-        self._begun = 0
+        self._patience = FIRST_PATIENCE
 
     async def all(self, batches: Iterator[list[bytes]], concurrency: int) -> None:
         """Send every batch, ``concurrency`` at a time."""
@@ -124,7 +127,7 @@ class _Sending:
             self.outcome.take(1, 0, [f"{lines[0][:80].decode(errors='replace')}: {refusal(response)}"])
 
     async def _post(self, client: httpx.AsyncClient, body: bytes) -> httpx.Response:
-        pause, until = 0.1, time.monotonic() + PATIENCE
+        pause, until = 0.1, time.monotonic() + self._patience
         while True:
             try:
                 response = await client.post(self._url, content=body)
@@ -133,6 +136,7 @@ class _Sending:
                 if time.monotonic() > until:
                     raise CallError(f"{self._url}: {error or type(error).__name__}") from error
             else:
+                self._patience = PATIENCE
                 if response.status_code not in RETRIED:
                     return response
                 if time.monotonic() > until:

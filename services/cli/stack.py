@@ -5,7 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from services import child, installation, migrate, postgres
 from services.api.credentials import mint
@@ -16,6 +16,9 @@ from services.settings import Settings
 from services.supervisor import Service, StartError, Supervisor, retry
 
 Ready = dict[str, Any]
+EMBEDDED_SESSION_MS: Final = 6000
+"""The embedded broker lets a new member of a group wait for half of this, whoever else is there."""
+
 OnReady = Callable[[Ready], Awaitable[bool]]
 """Is told where everything is; whether to go on until the user stops it."""
 
@@ -62,6 +65,8 @@ async def _run(plan: Plan, services: list[Service], own: Engines, on_ready: OnRe
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = replace(plan.settings, kafka=own.kafka, database=own.database)
+    if own.broker is not None:
+        settings = replace(settings, session_ms=min(settings.session_ms, EMBEDDED_SESSION_MS))
     key = await _unless(stop, _prepare(settings, own))
     if key is None:
         return

@@ -76,7 +76,7 @@ def demo(
         name: port if not child.listening(port := getattr(settings, name)) else 0
         for name in ("api_port", "ingest_port", "aggregator_port")
     }
-    settings = replace(settings, state_dir=home, log_level="WARNING", **ports)
+    settings = replace(settings, state_dir=home, log_level="WARNING", evaluate_seconds=0.2, **ports)
     start_logging("uptake", settings.log_level)
     summary: dict[str, Any] = {}
 

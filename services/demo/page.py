@@ -18,6 +18,8 @@ from services.simulator import Known, Story, plot
 Item = dict[str, Any]
 
 BARS: Final = "▁▂▃▄▅▆▇█"
+FLOOR: Final = 40
+"""Percent at which the bars begin: adoption is lost between here and 100 %."""
 STEP: Final = 3
 """A bar of a chart stands for so many days; the last day of them is shown."""
 GOOD: Final = 85
@@ -55,23 +57,24 @@ def opening(story: Story) -> RenderableType:
         f"A simulated rollout: {len(story.people)} people in {len(teams)} teams and {len(roles)} roles go live in "
         f"{len(plot.WAVES)} waves; {plot.WEEKS} weeks of events, in the order in which they arrive."
     )
-    return Group(Rule("[bold]Uptake[/bold]", align="left"), Padding(text, (0, 2, 1, 2)))
+    return Group(Rule("[bold]Uptake[/bold]", align="left"), Padding(text, (0, 2, 1, 2), expand=False))
 
 
 def closing(
     story: Story, ready: Mapping[str, str], shown: Shown, verdict: Verdict, seconds: float
 ) -> Iterator[RenderableType]:
     """Yield everything there is to show after the replay, part by part."""
-    yield _heading("Teams", "share of the licensed people active in the last 7 days")
-    yield Padding(_teams(shown.windows["team"]), (0, 2))
+    yield _heading("Teams", f"share of the licensed people active in 7 days, drawn from {FLOOR} % to 100 %")
+    yield Padding(_teams(shown.windows["team"]), (0, 2), expand=False)
     yield _heading("Alerts", "what the product says, and what to do next")
     names = {person.user: person.name for person in story.people}
-    yield Padding(_alerts([a for a in shown.alerts if a.get("resolution") != TAKEN_BACK], names), (0, 2))
+    yield Padding(_alerts([a for a in shown.alerts if a.get("resolution") != TAKEN_BACK], names), (0, 2), expand=False)
     yield _heading("Against the story", "every alert it is known to hold, compared by rule, subject and tier")
-    yield Padding(_against(verdict), (0, 2))
-    yield Padding(sentences.counters(shown.status), (1, 2, 0, 2))
+    yield Padding(_against(verdict), (0, 2), expand=False)
+    yield Padding(sentences.silence(verdict.taken_back, story), (1, 2, 0, 2), expand=False)
+    yield Padding(sentences.counters(shown.status), (1, 2, 0, 2), expand=False)
     yield _heading("Where to look", f"told in {seconds} s")
-    yield Padding(_addresses(ready), (0, 2, 1, 2))
+    yield Padding(_addresses(ready), (0, 2, 1, 2), expand=False)
 
 
 def _heading(title: str, subtitle: str) -> RenderableType:
@@ -109,16 +112,17 @@ def _teams(items: Sequence[Item]) -> Table:
 
 
 def _chart(rows: Mapping[tuple[str, date], Item], team: str, go_live: date) -> Text:
-    """Draw a bar for every third day; before the go-live there is only a dot."""
+    """Draw a bar for every third day; there is only a dot until the seven days are all after the go-live."""
     chart = Text()
     day = plot.FIRST_DAY + timedelta(days=STEP - 1)
     while day < plot.LAST_NIGHT:
         item = rows.get((team, day))
-        if item is None or day < go_live:
+        if item is None or day < go_live + timedelta(days=6):
             chart.append("·", "dim")
         else:
             rate = item["active_rate"]
-            chart.append(BARS[min(rate["num"] * len(BARS) // rate["den"], len(BARS) - 1)], _level(rate)[0])
+            height = (100 * rate["num"] - FLOOR * rate["den"]) * len(BARS) // ((100 - FLOOR) * rate["den"])
+            chart.append(BARS[min(max(height, 0), len(BARS) - 1)], _level(rate)[0])
         day += timedelta(days=STEP)
     return chart
 
@@ -137,18 +141,22 @@ def _percent(rate: Item) -> str:
 
 
 def _alerts(alerts: Sequence[Item], names: Mapping[str, str]) -> Table:
+    """Show each alert about a group, and the alerts about people together, the loudest first."""
+    entries: list[tuple[Item, str, str]] = []
+    people: dict[str, list[Item]] = {}
+    for alert in alerts:
+        if alert["subject"]["kind"] == "user":
+            people.setdefault(alert["rule"], []).append(alert)
+        else:
+            entries.append((alert, alert["title"], sentences.evidence(alert)))
+    entries += [(same[0], sentences.title_of_people(same), sentences.people(same, names)) for same in people.values()]
+    order = list(LOUDNESS)
+    entries.sort(key=lambda entry: (order.index(entry[0]["severity"]), entry[0]["opened_at"], entry[1]))
     table = Table(box=None, show_header=False, padding=(0, 1, 1, 0))
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)
-    order = list(LOUDNESS)
-    groups = [alert for alert in alerts if alert["subject"]["kind"] != "user"]
-    for alert in sorted(groups, key=lambda alert: (order.index(alert["severity"]), alert["opened_at"])):
-        table.add_row(_badge(alert), _told(alert["title"], sentences.evidence(alert), alert["action"]))
-    people = [alert for alert in alerts if alert["subject"]["kind"] == "user"]
-    for rule in sorted({alert["rule"] for alert in people}, reverse=True):
-        same = [alert for alert in people if alert["rule"] == rule]
-        title = sentences.title_of_people(same)
-        table.add_row(_badge(same[0]), _told(title, sentences.people(same, names), same[0]["action"]))
+    for alert, title, evidence in entries:
+        table.add_row(_badge(alert), _told(title, evidence, alert["action"]))
     return table
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from services.simulator import plot
+from services.simulator import Story, plot
 
 Item = Mapping[str, Any]
 
@@ -38,17 +38,32 @@ def title_of_people(alerts: Sequence[Item]) -> str:
 
 
 def people(alerts: Sequence[Item], names: Mapping[str, str]) -> str:
-    """Return who is meant: those still open by team, then how many came after all."""
+    """Return how many came after all, and who has not: by team, then some by name."""
     standing = [alert for alert in alerts if alert["state"] != "resolved"]
-    ended = Counter(alert["resolution"] for alert in alerts if alert["state"] == "resolved")
-    teams = Counter(alert["evidence"]["team"] for alert in standing)
-    parts = [f"{ended['connected']} came later."] if ended["connected"] else []
+    came = sum(alert["resolution"] == "connected" for alert in alerts)
+    if came == len(alerts):
+        return f"All {came} came later."
+    parts = [f"{came} came later."] if came else []
     if standing:
-        listed = [names.get(alert["subject"]["key"], alert["subject"]["key"]) for alert in standing]
+        teams = Counter(alert["evidence"]["team"] for alert in standing)
+        listed = sorted(names.get(alert["subject"]["key"], alert["subject"]["key"]) for alert in standing)
         more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
         where = ", ".join(f"{team} {count}" for team, count in teams.most_common(4))
-        parts.append(f"{len(standing)} not to this day ({where}): {', '.join(sorted(listed)[:NAMED])}{more}.")
+        parts.append(f"{len(standing)} have not to this day ({where}): {', '.join(listed[:NAMED])}{more}.")
     return " ".join(parts)
+
+
+def silence(taken_back: Sequence[Item], story: Story) -> str:
+    """Return what must not alarm, and what was raised and then taken back."""
+    team_of = {person.user: person.team for person in story.people}
+    teams = Counter(team_of.get(alert["subject"]["key"], alert["subject"]["key"]) for alert in taken_back)
+    back = ", ".join(f"{count} about {team}" for team, count in teams.most_common())
+    withdrawn = f" Raised while events were on their way, taken back when they came: {back}." if back else ""
+    return (
+        f"Rightly silent: {plot.FIRST.name.lower()} at exactly 80 % by D+1, leave, joiners and leavers, the holiday of "
+        f"{day(plot.HOLIDAYS[0])}, three days without {plot.OUTAGE_SOURCE} from {day(plot.OUTAGE_FROM)}, software at "
+        f"night.{withdrawn}"
+    )
 
 
 def counters(status: Item) -> str:
@@ -61,13 +76,14 @@ def counters(status: Item) -> str:
 
 
 def _wave(facts: Item) -> str:
-    behind = [f"{entry['team']} {entry['num']} of {entry['den']}" for entry in facts.get("worst_teams", [])[:3]]
+    teams = [entry for entry in facts.get("worst_teams", []) if entry["num"] < entry["den"]]
+    behind = ", ".join(f"{entry['team']} {entry['num']} of {entry['den']}" for entry in teams[:3])
     latest = facts.get("latest", {})
     later = ""
     if latest and latest["n"] > facts["n"]:
         later = f" By D+{latest['n']} it was {latest['num']} of {latest['den']}."
     rate, wanted = _percent(facts["value"]), _percent(facts["threshold"])
-    return f"{rate}, wanted {wanted}; furthest behind: {', '.join(behind)}.{later}"
+    return f"{rate}, the target is {wanted}; furthest behind: {behind}.{later}"
 
 
 def _drop(facts: Item) -> str:

@@ -1,7 +1,7 @@
 """The performance: sets the tenant up, replays the story in its own order, reads back what the product made of it.
 
-The replay pauses where a wave is judged until everything sent is counted, so no alert is raised on events that are
-still on their way here. What arrives late in the story arrives late here too.
+The replay pauses where a wave or a week is judged until everything sent is counted, so no alert is raised on events
+that are still on their way here. What arrives late in the story arrives late here too.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ async def _replay(stack: Stack, story: Story, console: Console) -> int:
 
 
 def _acts(events: list[Event]) -> Iterator[list[Event]]:
-    """Cut ``events`` where the first one is from after the next instant at which a wave is judged."""
+    """Cut ``events`` where the first one is from after the next instant at which anything is judged."""
     start = 0
     pending = iter(simulator.checkpoints())
     checkpoint = next(pending, None)

@@ -6,6 +6,17 @@ the network. Every person and every company in it is made up.
 
 from services.simulator.cast import Person, Story, people_csv, stage, wave_bodies
 from services.simulator.delivery import checkpoints, events
-from services.simulator.known import Known, known_alerts
+from services.simulator.known import Known, false_alarms, known_alerts
 
-__all__ = ["Known", "Person", "Story", "checkpoints", "events", "known_alerts", "people_csv", "stage", "wave_bodies"]
+__all__ = [
+    "Known",
+    "Person",
+    "Story",
+    "checkpoints",
+    "events",
+    "false_alarms",
+    "known_alerts",
+    "people_csv",
+    "stage",
+    "wave_bodies",
+]

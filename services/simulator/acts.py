@@ -23,11 +23,11 @@ SATURDAY: Final = 5
 Event = dict[str, Any]
 
 PACE: Final = {
-    cast.LEAD: 6.0,
-    "account_executive": 9.0,
-    "sales_developer": 11.0,
-    "service_agent": 10.0,
-    "success_manager": 7.5,
+    cast.LEAD: 5.0,
+    "account_executive": 7.5,
+    "sales_developer": 9.0,
+    "service_agent": 8.0,
+    "success_manager": 6.5,
 }
 """The middle of a person's actions in a day."""
 FEWEST: Final = 4

@@ -24,12 +24,17 @@ def events(story: Story) -> Iterator[Event]:
 
 
 def checkpoints() -> list[str]:
-    """Return, sorted, the instants (as events write them) at which a wave is judged by who has come."""
-    return sorted(
-        acts.stamp(acts.instant(working_day(wave.go_live, number), hour * 3600))
+    """Return, sorted, the instants (as events write them) at which a wave or a week is judged by who has come."""
+    launches = {
+        acts.instant(working_day(wave.go_live, number), hour * 3600)
         for wave in plot.WAVES
         for number, hour in plot.CHECKPOINTS
-    )
+    }
+    mondays = {
+        acts.instant(plot.FIRST_DAY + timedelta(weeks=week), plot.WEEK_JUDGED * 3600)
+        for week in range(1, plot.WEEKS + 1)
+    }
+    return sorted(map(acts.stamp, launches | mondays))
 
 
 def _arrivals(story: Story) -> Iterator[Arrival]:

@@ -43,6 +43,12 @@ def known_alerts(story: Story) -> list[Known]:
     return sorted(found)
 
 
+def false_alarms(story: Story) -> list[str]:
+    """Return, sorted, who is missed only for being heard of late: alerts about them are taken back."""
+    noon = working_day(plot.OFFLINE_FROM, 2)
+    return sorted(p.user for p in story.team(plot.OFFLINE) if p.comes and p.comes <= noon < plot.OFFLINE_DELIVERED)
+
+
 def connected(cohort: list[Person], wave: Wave, number: int) -> int:
     """Return how many of ``cohort`` have come by D+``number``, counted in working days."""
     end = working_day(wave.go_live, number)

@@ -116,3 +116,5 @@ SYNCED: Final = "Garden"
 
 CHECKPOINTS: Final = ((1, 24), (2, 12), (3, 24), (5, 24))
 """(N, local hour): when D+N of a wave is judged."""
+WEEK_JUDGED: Final = 2
+"""Local hour of the Monday at which the week before is judged."""

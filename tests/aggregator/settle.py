@@ -18,7 +18,9 @@ TENANT = "acme"
 DAY = timedelta(days=1)
 
 
-async def settle(connection: Connection, world: World, newest: datetime, tenant: str = TENANT, **columns: Any) -> None:
+async def settle(
+    connection: Connection, world: World, newest: datetime, tenant: str = TENANT, **columns: object
+) -> None:
     """Write the whole world; its newest event is at ``newest``."""
     calendar = world.calendar
     settings = {
@@ -84,19 +86,21 @@ async def tick(connection: Connection, newest: datetime | None, tenant: str = TE
 
 
 def _days(world: World, tenant: str) -> Iterable[tuple[Any, ...]]:
-    for user in {member.user for member in world.members} | world.came.keys():
-        days: dict[date, datetime] = {}
-        firsts: dict[date, datetime] = {}
-        for instants, kept in (
-            (world.came[user], days),
-            (world.came if world.logins is None else world.logins, firsts),
-        ):
-            for instant in instants if isinstance(instants, set) else instants.get(user, ()):
-                day = world.calendar.day_of(instant)
-                kept[day] = min(kept.get(day, instant), instant)
+    for user, came in world.came.items():
+        days = _firsts(world, came)
+        connecting = days if world.logins is None else _firsts(world, world.logins[user])
         for day, instant in days.items():
-            login, act = (None, firsts.get(day)) if world.logins is None else (firsts.get(day), None)
+            first = connecting.get(day)
+            login, act = (None, first) if world.logins is None else (first, None)
             yield tenant, user, day, int(login is not None), int(act is not None), instant, login, act
+
+
+def _firsts(world: World, instants: Iterable[datetime]) -> dict[date, datetime]:
+    firsts: dict[date, datetime] = {}
+    for instant in instants:
+        day = world.calendar.day_of(instant)
+        firsts[day] = min(firsts.get(day, instant), instant)
+    return firsts
 
 
 def _differences(world: World, newest: datetime, tenant: str) -> Iterable[tuple[Any, ...]]:

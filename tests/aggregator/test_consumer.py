@@ -51,7 +51,6 @@ async def drained_after(pool: Pool, moment: datetime) -> bool:
     return len(rows) == SHARDS and all(row["drained_at"] and row["drained_at"] > moment for row in rows)
 
 
-
 def records(first: int, count: int) -> list[Record]:
     return [record(id=f"e{n}", user=f"u{n % 17}") for n in range(first, first + count)]
 
@@ -87,7 +86,9 @@ async def equals(pool: Pool, count: int) -> bool:
 
 
 @pytest.mark.usefixtures("topics")
-async def test_a_dead_letter_reaches_its_topic_with_its_origin_and_the_partition_goes_on(pool: Pool, broker: Any) -> None:
+async def test_a_dead_letter_reaches_its_topic_with_its_origin_and_the_partition_goes_on(
+    pool: Pool, broker: Any
+) -> None:
     await add_tenant(pool)
     good = records(0, 3)
     bad = Record(good[1].key, b'{"no":"event"}', [])
@@ -199,7 +200,9 @@ async def test_retention_that_passed_the_position_is_written_down_and_reading_go
     async with consuming(pool, own_kafka.address, "two"):
         await until(lambda: equals(pool, 300), 60)
 
-    assert await pool.fetchval("select sum(to_offset - from_offset)::int from log_gap where reason = 'retention'") == 200
+    assert (
+        await pool.fetchval("select sum(to_offset - from_offset)::int from log_gap where reason = 'retention'") == 200
+    )
 
 
 async def forget_records(bootstrap: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,12 +11,12 @@ import pytest
 
 from schemas.events import encode
 from schemas.topics import shard_of
-from services import postgres
-from services.aggregator.domain.windows import LENGTHS
 from services.aggregator.shard import Shard, Tenants
 from services.aggregator.store import positions
 from services.aggregator.store.positions import FencedError
 from services.postgres import Pool
+from tests.builders import add_tenant, enter
+from tests.oracle import Entry, Spell, brute_force, cells
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 START = date(2026, 1, 5)
@@ -27,16 +27,16 @@ SHARDS = 3
 class Log:
     """Records by shard, as Kafka would number them."""
 
-    records: dict[int, list["Entry"]] = field(default_factory=lambda: {n: [] for n in range(SHARDS)})
+    records: dict[int, list["Numbered"]] = field(default_factory=lambda: {n: [] for n in range(SHARDS)})
 
     def append(self, event: dict[str, Any], *, value: bytes | None = None) -> None:
         record = encode("acme", event)
         entries = self.records[shard_of(record.key, SHARDS)]
-        entries.append(Entry(len(entries), 1_780_000_000_000, record.key, value or record.value))
+        entries.append(Numbered(len(entries), 1_780_000_000_000, record.key, value or record.value))
 
 
 @dataclass
-class Entry:
+class Numbered:
     offset: int
     timestamp: int
     key: bytes
@@ -50,11 +50,10 @@ def event(number: int, user: str | None, at: datetime, kind: str = "crm.record.u
 
 
 @pytest.fixture
-async def pool(database: str) -> AsyncIterator[Pool]:
-    opened = await postgres.connect_pool(database, name="test", max_size=4)
-    await opened.execute("insert into tenant (id, name, min_group) values ('acme', 'Acme', 1)")
-    yield opened
-    await postgres.close_pool(opened)
+async def pool(pool: Pool) -> Pool:
+    """The pool on a database with one tenant."""
+    await add_tenant(pool, clock="wall")
+    return pool
 
 
 async def own(pool: Pool, number: int, tenants: Tenants, hook: Callable[[str], None] = lambda _: None) -> Shard:
@@ -62,68 +61,14 @@ async def own(pool: Pool, number: int, tenants: Tenants, hook: Callable[[str], N
     return Shard(number, SHARDS, held, {}, tenants, hook)
 
 
-async def enter(pool: Pool, user: str, spells: list[tuple[date, date | None, str, str]], licence: tuple[date, date | None]) -> None:
-    """Write a directory entry and queue it for its owner, as the API does."""
-    shard = shard_of(f"acme\0{user}".encode(), SHARDS)
-    async with postgres.transaction(pool) as tx:
-        await tx.execute(
-            "insert into person (tenant, user_id, licensed_from, licensed_to) values ('acme', $1, $2, $3)"
-            " on conflict (tenant, user_id) do update set licensed_from = $2, licensed_to = $3",
-            user,
-            *licence,
-        )
-        await tx.execute("delete from membership where user_id = $1", user)
-        for valid_from, valid_to, team, role in spells:
-            await tx.execute(
-                "insert into membership (tenant, user_id, valid_from, valid_to, team, role) values ('acme', $1, $2, $3, $4, $5)",
-                user, valid_from, valid_to, team, role,
-            )  # fmt: skip
-        await tx.execute("insert into directory_change (tenant, user_id, shard) values ('acme', $1, $2)", user, shard)
-
-
-async def cells(pool: Pool, days: list[date]) -> dict[tuple[Any, ...], tuple[int, ...]]:
-    """Read every cell of every window by plain prefix sums."""
-    rows = await pool.fetch(
-        "select d.as_of, w.dimension, w.key, w.days, sum(licensed)::int, sum(active)::int, sum(logged_in)::int,"
-        " sum(actions)::int, sum(active_user_days)::int from unnest($1::date[]) as d(as_of)"
-        " join window_delta w on w.day <= d.as_of group by 1, 2, 3, 4 having sum(licensed) <> 0",
-        days,
-    )
-    return {(row[1], row[2], row[3], row[0]): tuple(row)[4:] for row in rows}
-
-
-Directory = dict[str, tuple[list[tuple[date, date | None, str, str]], tuple[date, date | None]]]
-
-
-def brute_force(directory: Directory, events: list[dict[str, Any]], days: list[date]) -> dict[tuple[Any, ...], tuple[int, ...]]:
-    found: dict[tuple[Any, ...], list[int]] = {}
-    for user, (spells, (first, last)) in directory.items():
-        own_events = [(datetime.fromisoformat(e["time"]).date(), e["type"]) for e in events if e["data"]["user"] == user]
-        for as_of in days:
-            spell = next((s for s in spells if s[0] <= as_of and (s[1] is None or as_of < s[1])), None)
-            if spell is None or as_of < first or (last is not None and as_of > last):
-                continue
-            for length in LENGTHS:
-                inside = [(d, kind) for d, kind in own_events if timedelta(0) <= as_of - d < timedelta(length)]
-                counts = (
-                    1,
-                    bool(inside),
-                    any(kind == "crm.session.login" for _, kind in inside),
-                    sum(not kind.startswith("crm.session.") for _, kind in inside),
-                    len({d for d, _ in inside}),
-                )
-                for group in (("tenant", "all"), ("team", spell[2]), ("role", spell[3])):
-                    cell = found.setdefault((*group, length, as_of), [0] * 5)
-                    for n, count in enumerate(counts):
-                        cell[n] += int(count)
-    return {key: tuple(cell) for key, cell in found.items()}
-
-
-def draw_entry(rng: random.Random) -> tuple[list[tuple[date, date | None, str, str]], tuple[date, date | None]]:
+def draw_entry(rng: random.Random) -> Entry:
     cut = START + timedelta(rng.randrange(1, 50))
-    spells = [(date(1, 1, 1), cut, rng.choice("AB"), rng.choice("xy")), (cut, None, rng.choice("AB"), rng.choice("xy"))]
+    spells = [
+        Spell(date(1, 1, 1), cut, rng.choice("AB"), rng.choice("xy")),
+        Spell(cut, None, rng.choice("AB"), rng.choice("xy")),
+    ]
     licensed = START + timedelta(rng.randrange(-5, 20))
-    return spells, (licensed, rng.choice([None, licensed + timedelta(rng.randrange(0, 60))]))
+    return Entry(spells, licensed, rng.choice([None, licensed + timedelta(rng.randrange(60))]))
 
 
 @pytest.mark.parametrize("seed", range(6), ids=lambda seed: f"story {seed}")
@@ -141,21 +86,23 @@ async def test_any_order_of_events_copies_and_directory_changes_ends_in_the_same
         log.append(one)
     for entries in log.records.values():
         order = rng.sample(entries, len(entries))
-        entries[:] = [Entry(n, entry.timestamp, entry.key, entry.value) for n, entry in enumerate(order)]
-    directory: Directory = {}
+        entries[:] = [Numbered(n, entry.timestamp, entry.key, entry.value) for n, entry in enumerate(order)]
+    directory: dict[str, Entry] = {}
     tenants = Tenants()
     shards = [await own(pool, number, tenants) for number in range(SHARDS)]
     cursors = [0] * SHARDS
     changes = [rng.choice(users) for _ in range(20)] + users
     while changes or any(cursors[n] < len(log.records[n]) for n in range(SHARDS)):
         number = rng.randrange(SHARDS)
-        if (batch := log.records[number][cursors[number] : cursors[number] + rng.randrange(1, 80)]) and rng.random() < 0.7:
+        if (
+            batch := log.records[number][cursors[number] : cursors[number] + rng.randrange(1, 80)]
+        ) and rng.random() < 0.7:
             cursors[number] += len(batch)
             await shards[number].fold(pool, batch, NOW)
         elif changes:
             user = changes.pop()
             directory[user] = draw_entry(rng)
-            await enter(pool, user, *directory[user])
+            await enter(pool, user, directory[user], SHARDS)
         if rng.random() < 0.3:
             shards[number] = await own(pool, number, tenants)
         await shards[rng.randrange(SHARDS)].follow_directory(pool, NOW)
@@ -212,9 +159,8 @@ async def test_two_aggregators_that_meet_the_same_identities_neither_lose_nor_de
         *(shard.fold(pool, batches[n].records[shard.number], NOW) for n, shard in enumerate(shards))
     )
 
-    unique = {(entry.value[:0], entry.key) for log in batches.values() for entry in log.records[0]} and await pool.fetchval(
-        "select count(*) from claimed"
-    )
+    unique = await pool.fetchval("select count(*) from claimed")
+
     assert sum(outcome.folded for outcome in outcomes) == unique
     assert await pool.fetchval("select sum(events) from person_day") == unique
 

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from services.api.store.keys import ensure_admin_key
-from services.postgres import Pool, connect_pool, close_pool
+from services.postgres import Pool, close_pool, connect_pool
 from services.settings import SettingError
 from tests.api.conftest import ADMIN, Client, Clock, Connect
 
@@ -42,22 +41,11 @@ NEEDS = {
 }
 BODIES: dict[str, Any] = {
     "POST /v1/tenants": {"id": "new"},
-    "POST /v1/keys": {"scopes": ["read"]},
+    "POST /v1/keys": {"scopes": ["manage"]},
     "POST /v1/waves": {"id": "w", "name": "w", "go_live": "2026-03-02"},
     "PATCH /v1/tenants/{tenant}": {"name": "x"},
     "PUT /v1/directory/people": [],
 }
-
-
-def routes(app: FastAPI) -> list[str]:
-    found: list[str] = []
-    pending = list(app.routes)
-    while pending:
-        route = pending.pop()
-        if isinstance(route, APIRoute):
-            found += [f"{method} {route.path}" for method in route.methods]
-        pending += getattr(getattr(route, "original_router", None), "routes", [])
-    return sorted(found)
 
 
 async def ask(client: Client, route: str) -> int:
@@ -81,7 +69,8 @@ async def test_every_route_has_an_expectation(app: FastAPI) -> None:
     assert {name.replace(":path", "") for name in NEEDS} == described
 
 
-async def test_no_route_opens_without_a_key(api: Client, connect: Connect) -> None:
+@pytest.mark.usefixtures("api")
+async def test_no_route_opens_without_a_key(connect: Connect) -> None:
     nobody = connect(key=None)
 
     for route, scope in NEEDS.items():
@@ -125,7 +114,8 @@ async def test_a_foreign_tenant_is_answered_as_one_that_does_not_exist(api: Clie
         assert (foreign.status_code, foreign.content) == (404, missing.content)
 
 
-async def test_an_admin_names_the_tenant(connect: Connect, api: Client) -> None:
+@pytest.mark.usefixtures("api")
+async def test_an_admin_names_the_tenant(connect: Connect) -> None:
     assert (await connect().get("/v1/windows")).status_code == 422
     assert (await connect(tenant="none").get("/v1/windows")).status_code == 404
     assert (await connect(tenant="acme").get("/v1/windows")).status_code == 200
@@ -146,7 +136,7 @@ async def test_an_admin_names_the_tenant(connect: Connect, api: Client) -> None:
     ],
 )
 async def test_what_is_no_valid_key_opens_nothing(connect: Connect, header: str) -> None:
-    answer = await connect(key=None).get("/v1/tenants", headers={"Authorization": header.encode("latin-1")})
+    answer = await connect(key=None).get("/v1/tenants", headers=[(b"Authorization", header.encode("latin-1"))])
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -196,7 +186,9 @@ async def test_no_secret_is_stored_or_shown_again(api: Client, pool: Pool) -> No
 
     assert again.json() == made.json()
     assert secret not in (await api.get("/v1/keys")).text
-    stored = await pool.fetch("select to_jsonb(k)::text as row from api_key k union all select to_jsonb(i)::text from idempotency i")
+    stored = await pool.fetch(
+        "select to_jsonb(k)::text as row from api_key k union all select to_jsonb(i)::text from idempotency i"
+    )
     assert len(stored) == 3
     assert not any(secret in row["row"] for row in stored)
 

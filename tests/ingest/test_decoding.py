@@ -163,7 +163,9 @@ def test_the_deepest_allowed_event_is_read() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 60), 1 << 60) | st.text(st.characters(codec="utf-8"), max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), inner)
+    ),
     max_leaves=12,
 )
 layouts = st.sampled_from([{}, {"separators": (",", ":")}, {"indent": 1}, {"separators": (" ,", " : ")}])

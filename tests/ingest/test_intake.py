@@ -284,12 +284,10 @@ def test_a_gzip_body_that_is_bad_or_a_bomb_is_refused(house: Ingest, body: bytes
 
 
 def test_a_body_over_the_limit_without_a_length_is_413(house: Ingest) -> None:
-    assert is_problem(house.post(b"", content=None) if False else _chunked(house, 6 << 20), 413)
-
-
-def _chunked(house: Ingest, size: int) -> httpx.Response:
     headers = {"authorization": f"Bearer {ACME}", "content-type": BATCH}
-    return httpx.post(f"{house.url}/v1/events", headers=headers, content=(b" " * 65536 for _ in range(size >> 16)))
+    pieces = (b" " * 65536 for _ in range(100))
+
+    assert is_problem(httpx.post(f"{house.url}/v1/events", headers=headers, content=pieces), 413)
 
 
 # ---------------------------------------------------------------- keys and tenants
@@ -300,7 +298,6 @@ def _chunked(house: Ingest, size: int) -> httpx.Response:
     [
         pytest.param({"authorization": ""}, id="no key"),
         pytest.param({"authorization": "Bearer"}, id="a scheme alone"),
-        pytest.param({"authorization": "Bearer "}, id="an empty key"),
         pytest.param({"authorization": f"Basic {ACME}"}, id="another scheme"),
         pytest.param({"authorization": "Bearer x"}, id="no key of ours"),
         pytest.param({"authorization": f"Bearer {ACME}x"}, id="a secret with one character more"),

@@ -248,8 +248,8 @@ def test_of_an_unnamed_attribute_only_its_name_numbers_and_truth_are_kept() -> N
     data = {"note": "secret", "nested": {"a": "secret"}, "tags": ["secret"], "score": 4.5, "hot": True, "gone": None}
 
     assert kept(**data) == {
-        **{"note": "filled", "nested": "filled", "tags": "filled", "gone": "empty"},
-        **{"score": 4.5, "hot": True},
+        "note": "filled", "nested": "filled", "tags": "filled", "gone": "empty",
+        "score": 4.5, "hot": True,
     }
 
 
@@ -286,7 +286,9 @@ events = st.builds(
 
 @given(envelopes | events)
 @settings(max_examples=200)
-def test_whatever_json_says_it_is_an_event_that_can_be_encoded_or_a_rejection_that_can_be_told(raw: dict[str, Any]) -> None:
+def test_whatever_json_says_it_is_an_event_that_can_be_encoded_or_a_rejection_that_can_be_told(
+    raw: dict[str, Any],
+) -> None:
     event = normalise(raw, NOW)
 
     if isinstance(event, Rejection):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.simulator import Known, Story, events, known_alerts, plot, stage
+from services.simulator import Known, Story, events, false_alarms, known_alerts, plot, stage
 from services.simulator.plot import Wave
 
 ZONE = ZoneInfo(plot.TIME_ZONE)
@@ -155,3 +155,16 @@ def test_who_comes_on_the_second_or_third_day_comes_before_noon(reading: Reading
 
     assert first.keys() == comes.keys()
     assert max(first.values()) < "12:00"
+
+
+def test_the_false_alarms_are_of_people_who_came_in_time_and_were_heard_of_late(reading: Reading) -> None:
+    heard: dict[str, str] = {}
+    newest = ""
+    for event in reading.events:
+        newest = max(newest, event["time"])
+        if event["type"].startswith("crm.") and event["data"]["origin"] in {"ui", "mobile"}:
+            heard.setdefault(event["data"]["user"] or "", newest)
+    noon = f"{plot.OFFLINE_FROM + timedelta(days=2)}T10:00:00.000Z"  # 12:00 in Paris in summer
+    in_time = {person.user for person in reading.story.team(plot.OFFLINE)} - set(reading.missing(plot.SECOND, 2))
+
+    assert false_alarms(reading.story) == sorted(user for user in in_time if heard[user] > noon)

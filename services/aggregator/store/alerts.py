@@ -15,15 +15,16 @@ from services.postgres import Connection
 ACTOR: Final = "evaluator"
 
 _COLUMNS: Final = tuple(field.name for field in fields(Alert))
+_NAMES: Final = ", ".join(f'"{name}"' for name in _COLUMNS)
 _KEPT: Final = frozenset({"id", "fingerprint"})
 
-_STORED: Final = f"SELECT {', '.join(_COLUMNS)} FROM alert WHERE tenant = $1"
+_STORED: Final = f"SELECT {_NAMES} FROM alert WHERE tenant = $1"
 
 _SAVE: Final = f"""
-INSERT INTO alert (tenant, {", ".join(_COLUMNS)})
+INSERT INTO alert (tenant, {_NAMES})
 VALUES ($1, {", ".join(f"${number}" for number in range(2, len(_COLUMNS) + 2))})
 ON CONFLICT (tenant, id) DO UPDATE
-SET {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in _KEPT)}
+SET {", ".join(f'"{name}" = excluded."{name}"' for name in _COLUMNS if name not in _KEPT)}
 """
 
 _REMEMBER: Final = """

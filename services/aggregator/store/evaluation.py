@@ -53,6 +53,25 @@ async def due(connection: Connection, now: datetime) -> list[str]:
     return [row["tenant"] for row in await connection.fetch(_DUE, now)]
 
 
+class LogState(NamedTuple):
+    """By the database's clock: when this was asked, and up to when every shard was known to hold nothing unread."""
+
+    asked_at: datetime
+    drained_at: datetime
+
+
+_LOG_STATE: Final = """
+SELECT clock_timestamp() AS asked_at,
+    coalesce(min(coalesce(drained_at, timestamptz 'epoch')), clock_timestamp()) AS drained_at
+FROM position
+"""
+
+
+async def log_state(connection: Connection) -> LogState:
+    """Return how far the log is folded. Without any shard nothing is unread."""
+    return LogState(*await connection.fetchrow(_LOG_STATE))
+
+
 class Case(NamedTuple):
     """A tenant as an evaluation finds it. ``version`` is what it will have seen, ``newest`` the newest event time."""
 

@@ -8,7 +8,7 @@ from services.postgres import Connection, Row
 from services.settings import SettingError
 
 _COLUMNS: Final = "id, tenant, scopes, person, expires_at, revoked_at, created_at"
-_ADMIN_LOCK: Final = 0x75707461_6B65
+_ADMIN_LOCK: Final = 0x75707461_6B65_79
 """Two API processes on an empty database make one admin key, not two."""
 
 

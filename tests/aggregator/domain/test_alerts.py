@@ -20,7 +20,7 @@ D3 = "user-never-logged-in-d3 north-00"
 OPENED = later(2, 12)
 
 
-def finding(**fields: Any) -> Finding:  # noqa: ANN401 - the fields of a finding
+def finding(**fields: Any) -> Finding:
     standard: dict[str, Any] = {
         "family": "f",
         "rule": "r",

@@ -1,0 +1,59 @@
+"""Memberships over time, against a plain calendar."""
+
+import random
+from datetime import date, timedelta
+
+from services.api.spells import BEGINNING, Spell, Terms, changed, counted, current, first
+
+START = date(2026, 1, 1)
+
+
+def terms(team: str | None) -> Terms:
+    return Terms(team, None, None)
+
+
+def by_day(spells: list[Spell], days: list[date]) -> list[Terms | None]:
+    return [next((s.terms for s in spells if s.start <= d and (s.end is None or d < s.end)), None) for d in days]
+
+
+def test_any_row_of_changes_equals_a_calendar_in_which_each_day_is_overwritten() -> None:
+    days = [START + timedelta(days=n) for n in range(-5, 40)]
+    for seed in range(500):
+        rng = random.Random(seed)
+        calendar: dict[date, Terms | None]
+        spells = first(terms("A"), None)
+        calendar = dict.fromkeys(days, terms("A"))
+        for _ in range(rng.randint(1, 8)):
+            start = START + timedelta(days=rng.randint(0, 30))
+            told = terms(rng.choice("ABC"))
+            spells = changed(spells, told, effective_from=start, today=START)
+            calendar.update(dict.fromkeys((day for day in days if day >= start), told))
+            assert by_day(spells, days) == list(calendar.values())
+            assert spells[-1].end is None
+            assert all(a.end == b.start and a.terms != b.terms for a, b in zip(spells, spells[1:], strict=False))
+
+
+def test_two_moves_on_one_day_leave_the_last() -> None:
+    spells = first(terms("A"), None)
+    for team in ("B", "C"):
+        spells = changed(spells, terms(team), effective_from=None, today=START)
+
+    assert spells == [Spell(BEGINNING, START, terms("A")), Spell(START, None, terms("C"))]
+
+
+def test_moving_back_on_the_same_day_leaves_no_trace() -> None:
+    spells = first(terms("A"), None)
+    for team in ("B", "A"):
+        spells = changed(spells, terms(team), effective_from=None, today=START)
+
+    assert spells == first(terms("A"), None)
+
+
+def test_another_manager_is_no_other_counting() -> None:
+    spells = [Spell(BEGINNING, START, Terms("A", "x", "m")), Spell(START, None, Terms("A", "x", "n"))]
+
+    assert counted(spells) == [(BEGINNING, None, "A", "x")]
+
+
+def test_before_the_first_spell_the_next_one_is_current() -> None:
+    assert current(first(terms("A"), START), START - timedelta(days=9)) == Spell(START, None, terms("A"))

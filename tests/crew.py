@@ -1,0 +1,57 @@
+"""Consumers in processes of their own, started, killed, stopped and woken by a test; none outlives it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parent.parent
+
+
+class Crew:
+    """The workers on one log and one database; what they log goes to ``diary``."""
+
+    def __init__(self, database: str, kafka: str, shards: int, diary: Path) -> None:
+        self._diary = diary
+        self._engines = ["--database", database, "--kafka", kafka, "--shards", str(shards)]
+        self._hired = 0
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def hire(self, **options: object) -> subprocess.Popen[bytes]:
+        """Start a worker."""
+        self._hired += 1
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        command = [sys.executable, "-m", "tests.faults.worker", *self._engines, "--owner", f"w{self._hired}", *words]
+        with self._diary.open("ab") as diary:
+            worker = subprocess.Popen(command, cwd=ROOT, stderr=diary)
+        self.workers.append(worker)
+        return worker
+
+    def alive(self) -> list[subprocess.Popen[bytes]]:
+        """Return the workers that have not ended."""
+        return [worker for worker in self.workers if worker.poll() is None]
+
+    def dismiss(self) -> None:
+        """End every worker."""
+        for worker in self.alive():
+            os.kill(worker.pid, signal.SIGCONT)
+            worker.kill()
+            worker.wait()
+
+
+def is_stopped(worker: subprocess.Popen[bytes]) -> bool:
+    """Tell whether the worker stands still, or is gone."""
+    return worker.poll() is not None or psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+    """Wait until it is ``true``; fail when it is not in time."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not await true():
+        assert asyncio.get_running_loop().time() < end, "it did not come to pass in time"
+        await asyncio.sleep(0.05)
