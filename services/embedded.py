@@ -39,7 +39,6 @@ SETTINGS: Final = {
     "checkpoint_timeout": "15min",
     "max_parallel_workers_per_gather": "0",
     "log_checkpoints": "off",
-    "timezone": "UTC",
 }
 CARELESS: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum_naptime": "5s"}
 
@@ -53,6 +52,8 @@ class Engine:
 
     name = "engine"
     stop_signal = signal.SIGTERM
+    passing: tuple[str, ...] = ()
+    """Signs of a failure that passes by itself."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port or child.free_port()
@@ -78,7 +79,7 @@ class Engine:
         self._process = self._launch()
         while not self._answers():
             if self._process.poll() is not None:
-                if not self._worth_another() or time.monotonic() > until:
+                if not any(sign in self._last_words() for sign in self.passing) or time.monotonic() > until:
                     raise EmbeddedError(f"the embedded {self.name} ended at its start: {self._last_words()}")
                 time.sleep(0.3)
                 self._process = self._launch()
@@ -89,13 +90,15 @@ class Engine:
 
     def stop(self) -> None:
         """Stop the server cleanly; by force when it does not stop in time."""
-        if self._process is not None:
-            child.end(self._process, self.stop_signal, seconds=STOP_SECONDS)
+        self._end(self.stop_signal)
 
     def kill(self) -> None:
         """Kill the server as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            child.end(self._process, signal.SIGKILL, seconds=STOP_SECONDS)
+            child.end(self._process, number, seconds=STOP_SECONDS)
 
     def _launch(self) -> subprocess.Popen[bytes]:
         raise NotImplementedError
@@ -103,11 +106,8 @@ class Engine:
     def _answers(self) -> bool:
         return child.listening(self.port)
 
-    def _worth_another(self) -> bool:
-        return False
-
     def _last_words(self) -> str:
-        return "no message"
+        return "it said nothing"
 
 
 class Broker(Engine):
@@ -127,6 +127,7 @@ class Postgres(Engine):
 
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # ends sessions and shuts down; SIGTERM would wait for the clients
+    passing = ("is still in use", "lock file")  # an earlier server of this directory, just killed, is still going
 
     def __init__(self, directory: Path, *, port: int = 0, fast: bool = False) -> None:
         super().__init__(port)
@@ -159,18 +160,16 @@ class Postgres(Engine):
         self._log.unlink(missing_ok=True)
 
     def _create(self, programs: Path) -> None:
-        command = [programs / "initdb", "-D", self._data, "-U", "uptake", "--auth=trust", "--encoding=UTF8"]
-        command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync"]
-        self._run(command)
+        locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        locale += ["--no-sync"] if self._options.get("fsync") == "off" else []
+        initdb = [programs / "initdb", "-D", self._data, "-U", "uptake", "--auth=trust", *locale]
         single = [programs / "postgres", "--single", "-D", self._data, "postgres"]
-        self._run(single, b"create database uptake\n")
-
-    def _run(self, command: Sequence[object], text: bytes = b"") -> None:
-        done = _run_as(self._account, command, text=text)
-        if done.returncode:
-            shutil.rmtree(self._data, ignore_errors=True)
-            words = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-            raise EmbeddedError(f"PostgreSQL could not create its data in {self._data}: {words[-1]}")
+        for command, text in ((initdb, b""), (single, b"create database uptake\n")):
+            done = _run_as(self._account, command, text=text)
+            if done.returncode:
+                shutil.rmtree(self._data, ignore_errors=True)
+                words = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+                raise EmbeddedError(f"PostgreSQL could not create its data in {self._data}: {words[-1]}")
 
     def _launch(self) -> subprocess.Popen[bytes]:
         options = [f"--{name}={value}" for name, value in self._options.items()]
@@ -188,17 +187,12 @@ class Postgres(Engine):
             return False
         return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
 
-    def _worth_another(self) -> bool:
-        """Return whether an earlier server of this directory, just killed, is still going."""
-        words = self._last_words()
-        return "is still in use" in words or "lock file" in words
-
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):
             lines = self._log.read_text(errors="replace").splitlines()
             fatal = [line for line in lines if "FATAL" in line] or lines[-1:]
             return fatal[-1].partition("FATAL:")[2].strip() or fatal[-1]
-        return "no message"
+        return super()._last_words()
 
 
 def fresh_directory() -> Path:
@@ -294,7 +288,7 @@ def _room(home: Path, account: pwd.struct_passwd | None) -> Path:
         return home.resolve()
     home.parent.mkdir(parents=True, exist_ok=True)
     if not home.exists():
-        if account is not None and not all(_may_enter(parent) for parent in home.parents):
+        if account is not None and not all(parent.stat().st_mode & 0o001 for parent in home.parents):
             OUTSIDE.mkdir(mode=0o755, parents=True, exist_ok=True)
             home.symlink_to(tempfile.mkdtemp(prefix="data-", dir=OUTSIDE))
         else:
@@ -302,7 +296,3 @@ def _room(home: Path, account: pwd.struct_passwd | None) -> Path:
     if account is not None:
         os.chown(home, account.pw_uid, account.pw_gid)
     return home.resolve()
-
-
-def _may_enter(directory: Path) -> bool:
-    return bool(directory.stat().st_mode & 0o001)

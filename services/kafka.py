@@ -22,17 +22,18 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     TopicAlreadyExistsError,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS
 
 log = logging.getLogger(__name__)
 
 MAX_RECORD_BYTES: Final = 1 << 20
+BATCH_BYTES: Final = 128 * 1024
 FETCH_WAIT_MS: Final = 100
 START_SECONDS: Final = 30.0
 METADATA_MS: Final = 10_000
 """How soon a topic that was made anew, or grew, is noticed."""
-
 
 
 class LogUnavailableError(RuntimeError):
@@ -92,7 +93,7 @@ class Appender:
             client_id=self._client_id,
             acks="all",
             compression_type="zstd",
-            max_batch_size=128 * 1024,
+            max_batch_size=BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES,
             request_timeout_ms=self._request_ms,
             retry_backoff_ms=50,
@@ -127,12 +128,29 @@ class Appender:
         except KafkaError as error:
             raise LogUnavailableError(str(error)) from error
 
-    def batch(self) -> Batch:
-        """Return an empty batch."""
+    def batch(self, *, packed: bool = True) -> Batch:
+        """Return an empty batch; not ``packed``: without compression, which costs more than it saves on little."""
         if self._producer is None:
             raise LogUnavailableError("not connected")
-        builder: Batch = self._producer.create_batch()
+        builder: Batch = self._producer.create_batch() if packed else BatchBuilder(BATCH_BYTES, 0)
         return builder
+
+    async def submit(
+        self, topic: str, partition: int, batch: Batch, landed: Callable[[LogUnavailableError | None], None]
+    ) -> None:
+        """Hand ``batch`` over without waiting for the log.
+
+        ``landed`` is called once: with None when all in-sync replicas have it, else with what ``append`` would raise.
+        """
+        if self._producer is None:
+            landed(LogUnavailableError("not connected"))
+            return
+        try:
+            done = await self._producer.send_batch(batch, topic, partition=partition)
+        except (KafkaError, OSError, AssertionError) as error:
+            landed(_unavailable(error))
+        else:
+            done.add_done_callback(lambda ended: landed(_failure(ended)))
 
     async def append(self, topic: str, partition: int, batch: Batch) -> None:
         """Append ``batch``; returns when all in-sync replicas have it.
@@ -146,7 +164,21 @@ class Appender:
             done = await self._producer.send_batch(batch, topic, partition=partition)
             await done
         except (KafkaError, OSError, AssertionError) as error:
-            raise LogUnavailableError(f"{type(error).__name__}: {error}") from error
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: BaseException) -> LogUnavailableError:
+    """Return ``error`` as ours, with its cause."""
+    ours = LogUnavailableError(f"{type(error).__name__}: {error}")
+    ours.__cause__ = error
+    return ours
+
+
+def _failure(ended: "asyncio.Future[object]") -> LogUnavailableError | None:
+    if ended.cancelled():
+        return LogUnavailableError("cancelled")
+    error = ended.exception()
+    return None if error is None else _unavailable(error)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

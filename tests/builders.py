@@ -12,9 +12,9 @@ from schemas.events import Record, encode
 from schemas.topics import EVENTS, person_key, shard_of
 from services import kafka, postgres
 from services.embedded import Broker
+from tests.oracle import Entry
 
 LogServer: TypeAlias = Broker | Node
-from tests.oracle import Entry
 
 SHARDS = 4
 """Into how many shards the tests divide people."""

@@ -7,9 +7,7 @@ from services import installation
 from tests.builders import SHARDS, LogServer
 
 
-async def test_making_the_topics_twice_changes_nothing(
-    topics: dict[str, int], broker: LogServer, database: str
-) -> None:
+async def test_topics_made_twice_are_the_same(topics: dict[str, int], broker: LogServer, database: str) -> None:
     again = await installation.make_topics(database, broker.address, partitions=SHARDS + 3, replication=1)
 
     assert again == topics

@@ -19,7 +19,7 @@ from services.api.store import tenants
 from services.api.store.directory import Known
 from services.postgres import Connection
 
-CHUNK: Final = 2000
+CHUNK: Final = 1000
 NOBODY: Final = Known(None, None, None, None, "human", {}, ())
 
 

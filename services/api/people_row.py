@@ -1,5 +1,6 @@
 """The columns of the directory: what each may hold, and how it is kept."""
 
+import functools
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final
@@ -49,7 +50,11 @@ def _user(value: object) -> str:
 
 def _day(value: object) -> date | None:
     text = _short(value)
-    return iso_day(text.strip()) if text is not None else None
+    return _known_day(text.strip()) if text is not None else None
+
+
+_known_day = functools.lru_cache(maxsize=4096)(iso_day)
+"""A file names few days, each many times."""
 
 
 def _end(value: object) -> date | None:

@@ -27,6 +27,8 @@ def plain(value: str) -> str:
     """
     if "\x00" in value:
         raise ValueError("must not hold a NUL character")
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ from services.ingest.normalise import Rejection, normalise
 from services.ingest.problems import Problem, RefusedError
 from services.ingest.publisher import OverloadedError, Publisher
 from services.ingest.registry import Registry, RegistryAwayError
+from services.ingest.usual import records_of
 from services.kafka import LogUnavailableError
 
 log = logging.getLogger(__name__)
@@ -144,52 +145,71 @@ class FrontDoor:
     async def _take(
         self, tenant: str, mode: Mode, body: bytes, headers: Sequence[tuple[bytes, bytes]]
     ) -> tuple[int, bytes]:
-        if mode is Mode.BATCH:
-            decoded = read_batch(body)
-            if decoded is None:
-                async with self._salvaging:  # slow by nature: beside the event loop, and few at a time
-                    decoded = await asyncio.to_thread(salvage_batch, body)
-        elif mode is Mode.STRUCTURED:
-            decoded = [read_event(body)]
-        else:
-            decoded = [_binary(headers, body)]
         received_at = self._clock()
-        places: list[int] = []
-        records: list[Record] = []
-        rejected: list[dict[str, Any]] = []
-        for place, raw in enumerate(decoded):
-            event = _normalised(raw, received_at)
-            if isinstance(event, Rejection):
-                rejected.append(_told(place, event))
-            else:
-                places.append(place)
-                records.append(encode(tenant, event))
-        if records:
-            await self._publish(places, records, rejected, int(received_at.timestamp() * 1000))
-        return self._judged(len(decoded), rejected)
+        records = None
+        if mode is not Mode.BINARY:
+            records = records_of(body, tenant, received_at, batch=mode is Mode.BATCH)
+        if records is not None:
+            judged = _Judged(len(records), records, range(len(records)), [])
+        else:
+            judged = _judge(await self._decode(mode, body, headers), tenant, received_at)
+        if judged.records:
+            await self._publish(judged, int(received_at.timestamp() * 1000))
+        return self._outcome(judged)
 
-    async def _publish(
-        self, places: list[int], records: list[Record], rejected: list[dict[str, Any]], timestamp: int
-    ) -> None:
+    async def _decode(self, mode: Mode, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> list[Decoded]:
+        if mode is Mode.BINARY:
+            return [_binary(headers, body)]
+        if mode is Mode.STRUCTURED:
+            return [read_event(body)]
+        events = read_batch(body)
+        if events is None:
+            async with self._salvaging:  # slow by nature: beside the event loop, and few at a time
+                events = await asyncio.to_thread(salvage_batch, body)
+        return events
+
+    async def _publish(self, judged: "_Judged", timestamp: int) -> None:
         try:
-            refused = await self._publisher.publish(records, timestamp)
+            refused = await self._publisher.publish(judged.records, timestamp)
         except LogUnavailableError as error:
             raise RefusedError(problems.LOG_AWAY) from error
         except OverloadedError as error:
             raise RefusedError(problems.OVERLOADED) from error
         for number in refused:
-            event_id = dict(records[number].headers)["ce_id"].decode()
-            rejected.append(_told(places[number], Rejection("", _TOO_LARGE_FOR_LOG, event_id)))
+            event_id = dict(judged.records[number].headers)["ce_id"].decode()
+            judged.rejected.append(_told(judged.places[number], Rejection("", _TOO_LARGE_FOR_LOG, event_id)))
         if refused:
-            rejected.sort(key=lambda entry: entry["index"])
+            judged.rejected.sort(key=lambda entry: entry["index"])
 
-    def _judged(self, events: int, rejected: list[dict[str, Any]]) -> tuple[int, bytes]:
-        accepted = events - len(rejected)
+    def _outcome(self, judged: "_Judged") -> tuple[int, bytes]:
+        rejected = judged.rejected
+        accepted = judged.events - len(rejected)
         self._instruments.judged(accepted=accepted, rejected=len(rejected))
-        if events == 1 and not rejected:
+        if judged.events == 1 and not rejected:
             return 202, _ONE_ACCEPTED
         body = msgspec.json.encode({"accepted": accepted, "rejected": rejected})
         return (422 if rejected and not accepted else 202), body
+
+
+class _Judged(NamedTuple):
+    """A request's events: the records of the good ones with their places, and what is told of the others."""
+
+    events: int
+    records: Sequence[Record]
+    places: Sequence[int]
+    rejected: list[dict[str, Any]]
+
+
+def _judge(decoded: Sequence[Decoded], tenant: str, received_at: datetime) -> _Judged:
+    judged = _Judged(len(decoded), records := [], places := [], [])
+    for place, raw in enumerate(decoded):
+        event = _normalised(raw, received_at)
+        if isinstance(event, Rejection):
+            judged.rejected.append(_told(place, event))
+        else:
+            places.append(place)
+            records.append(encode(tenant, event))
+    return judged
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive, mode: Mode) -> bytes:

@@ -130,8 +130,19 @@ def _is_plain(raw: bytes, event: dict[str, Any]) -> bool:
             keys += len(fields)
     if raw.count(b'":') != keys or (b"[" in raw and raw.count(b"[") >= MAX_DEPTH - 2):
         return False
-    blank = b" :" in raw if b" " in raw else False
-    return not ((blank or b"\n" in raw or b"\t" in raw or b"\r" in raw) and _SPACED_COLON.search(raw))
+    return not has_spaced_colon(raw)
+
+
+def has_spaced_colon(text: bytes) -> bool:
+    """Whether blanks stand between a key and its colon somewhere in ``text`` (or in what looks like a key)."""
+    if b"\n" in text or b"\t" in text or b"\r" in text or (b" " in text and b" :" in text):
+        return _SPACED_COLON.search(text) is not None
+    return False
+
+
+def part_sizes(batch: bytes) -> list[int]:
+    """Return how many bytes each element of a JSON array has."""
+    return [memoryview(part).nbytes for part in _split(batch)]
 
 
 # ---------------------------------------------------------------- the exact road

@@ -15,10 +15,10 @@ from schemas.events import EARLIEST, ORIGINS
 AHEAD: Final = timedelta(minutes=10)
 """How far in the future an event's time may lie: what clocks differ by, not more."""
 
-_ID_CHARS: Final = 1024
-_NAME_CHARS: Final = 256
+ID_CHARS: Final = 1024
+NAME_CHARS: Final = 256
 _EXTENSION_BYTES: Final = 1024
-_INT64: Final = 1 << 63
+INT64: Final = 1 << 63
 
 _STATES: Final = frozenset({"filled", "empty", "placeholder", "default"})
 _PLACEHOLDERS: Final = frozenset(
@@ -28,6 +28,7 @@ _PLACEHOLDERS: Final = frozenset(
         *("to be defined", "to be determined", "not applicable", "not available", "asdf", "dummy", "placeholder"),
     }
 )
+_MEANING: Final = {"": "empty"} | dict.fromkeys(_PLACEHOLDERS, "placeholder")
 _INSTANT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -55,9 +56,9 @@ def normalise(raw: Mapping[str, Any], received_at: datetime) -> dict[str, Any] |
             _refuse("/specversion", "must be 1.0")
         event: dict[str, Any] = {
             "specversion": "1.0",
-            "id": _required(raw, "id", _ID_CHARS),
-            "source": _required(raw, "source", _ID_CHARS),
-            "type": _required(raw, "type", _NAME_CHARS),
+            "id": _required(raw, "id", ID_CHARS),
+            "source": _required(raw, "source", ID_CHARS),
+            "type": _required(raw, "type", NAME_CHARS),
         }
         time = raw.get("time")
         if time is not None:
@@ -72,7 +73,7 @@ def normalise(raw: Mapping[str, Any], received_at: datetime) -> dict[str, Any] |
 
 def readable_id(value: object) -> str | None:
     """Return ``value`` where it can be repeated to the sender as an event's id."""
-    return value if type(value) is str and value and len(value) <= _ID_CHARS and is_clean(value) else None
+    return value if type(value) is str and value and len(value) <= ID_CHARS and is_clean(value) else None
 
 
 def is_clean(text: str) -> bool:
@@ -103,7 +104,7 @@ def _required(raw: Mapping[str, Any], name: str, longest: int) -> str:
 
 
 def _instant(value: object, received_at: datetime) -> str:
-    match = _INSTANT.fullmatch(value) if type(value) is str and len(value) <= _NAME_CHARS else None
+    match = _INSTANT.fullmatch(value) if type(value) is str and len(value) <= NAME_CHARS else None
     if match is None:
         raise _UnfitError("/time", "must be an RFC 3339 date-time with an offset")
     day, clock, fraction, offset = match.groups()
@@ -126,7 +127,7 @@ def _is_extension(name: str, value: object) -> bool:
     kind = type(value)
     if kind is str:
         return len(value) <= _EXTENSION_BYTES and is_clean(value)  # type: ignore[arg-type]
-    return kind is bool or (kind in (int, float) and -_INT64 <= value < _INT64)  # type: ignore[operator]
+    return kind is bool or (kind in (int, float) and -INT64 <= value < INT64)  # type: ignore[operator]
 
 
 def _data(data: object) -> dict[str, Any]:
@@ -146,9 +147,9 @@ def _data(data: object) -> dict[str, Any]:
 
 
 def _check_name(parent: str, name: str) -> None:
-    if len(name) > _NAME_CHARS or not is_clean(name):
+    if len(name) > NAME_CHARS or not is_clean(name):
         raise _UnfitError(
-            f"{parent}{pointer_to(name)}", f"a name has at most {_NAME_CHARS} characters, none of them NUL"
+            f"{parent}{pointer_to(name)}", f"a name has at most {NAME_CHARS} characters, none of them NUL"
         )
 
 
@@ -159,22 +160,18 @@ def _stripped(name: str, value: object) -> object:
         return value
     if kind is int or kind is float:
         return _number(name, value)
-    return _state(value)
+    return state_of(value)
 
 
-def _state(value: object) -> str:
+def state_of(value: object) -> str:
+    """Return the state that stands for a field's value."""
     if type(value) is str:
-        if value in _STATES:
-            return value
-        word = value.strip().casefold()
-        if not word:
-            return "empty"
-        return "placeholder" if word in _PLACEHOLDERS else "filled"
+        return value if value in _STATES else _MEANING.get(value.strip().casefold(), "filled")
     return "empty" if value is None or value in ([], {}) else "filled"
 
 
 def _number(name: str, value: Any) -> int | float:  # noqa: ANN401 - an int or a float, as its caller has seen
-    if not -_INT64 <= value < _INT64:  # false for NaN as well
+    if not -INT64 <= value < INT64:  # false for NaN as well
         raise _UnfitError(f"/data{pointer_to(name)}", "is beyond 64 bits")
     kept: int | float = value
     return kept
@@ -183,8 +180,8 @@ def _number(name: str, value: Any) -> int | float:  # noqa: ANN401 - an int or a
 def _text(name: str, value: object) -> str:
     if type(value) is not str:
         raise _UnfitError(f"/data/{name}", "must be text")
-    if len(value) > _NAME_CHARS:
-        raise _UnfitError(f"/data/{name}", f"must have at most {_NAME_CHARS} characters")
+    if len(value) > NAME_CHARS:
+        raise _UnfitError(f"/data/{name}", f"must have at most {NAME_CHARS} characters")
     if not value.isprintable() and not is_clean(value):
         raise _UnfitError(f"/data/{name}", "holds a NUL or half a surrogate pair")
     return value
@@ -196,7 +193,7 @@ def _reference(name: str, value: object) -> str:
 
 
 def _count(name: str, value: object) -> int:
-    if type(value) is not int or not 0 <= value < _INT64:
+    if type(value) is not int or not 0 <= value < INT64:
         raise _UnfitError(f"/data/{name}", "must be a whole number from 0 on")
     return value
 
@@ -219,9 +216,9 @@ def _fields(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise _UnfitError(f"/data/{name}", "must be an object of field names and values")
     for field in value:
-        if not field.isprintable() or len(field) > _NAME_CHARS:
+        if not field.isprintable() or len(field) > NAME_CHARS:
             _check_name(f"/data/{name}", field)
-    return {field: _state(content) for field, content in value.items()}
+    return {field: state_of(content) for field, content in value.items()}
 
 
 _KEPT: Final[Mapping[str, Callable[[str, object], Any]]] = {

@@ -8,18 +8,30 @@ other than its person's, so a topic whose partitions are not the installation's 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Final
 
 from schemas.events import Record
 from schemas.topics import EVENTS, shard_of
+from services.ingest.connection import Connection
 from services.ingest.instruments import Instruments
 from services.kafka import Appender, Batch, LogUnavailableError, MessageSizeTooLargeError
 
 log = logging.getLogger(__name__)
 
-_RETRY_FIRST: Final = 0.1
-_RETRY_LONGEST: Final = 2.0
+_FULL: Final = 96 * 1024
+"""A gather of this many bytes is sent at once: with its headers it still fits one batch of the log's."""
+_WORTH_PACKING: Final = 4 * 1024
+_MOST_HOLDS: Final = 4
+"""While appends are under way gathering goes on, at most this many times longer than it otherwise would."""
+
+_STEP: Final = 0.02
+
+Outcome = LogUnavailableError | frozenset[int]
+"""What became of a gather: not acknowledged, or on the log but for the records of these ``id()``s (too large)."""
+
+_ALL_WELL: Final[frozenset[int]] = frozenset()
 
 
 class OverloadedError(RuntimeError):
@@ -29,28 +41,20 @@ class OverloadedError(RuntimeError):
 class _Gather:
     """Records of one partition that travel together. ``done`` results in an Outcome, never in an exception."""
 
-    __slots__ = ("batch", "bytes", "deadline", "done", "due", "opened", "partition", "records", "sent")
+    __slots__ = ("bytes", "deadline", "done", "opened", "partition", "records", "sent")
 
-    def __init__(self, partition: int, batch: Batch, done: "asyncio.Future[Outcome]", opened: float) -> None:
+    def __init__(self, partition: int, done: "asyncio.Future[Outcome]", opened: float) -> None:
         self.partition = partition
-        self.batch = batch
         self.done = done
         self.opened = opened
         self.records: list[tuple[int, Record]] = []
         self.bytes = 0
-        self.due = False
         self.sent = False
         self.deadline: asyncio.TimerHandle | None = None
 
 
-Outcome = LogUnavailableError | frozenset[int]
-"""What became of a gather: not acknowledged, or on the log but for the records of these ``id()``s (too large)."""
-
-_ALL_WELL: Final[frozenset[int]] = frozenset()
-
-
 class Publisher:
-    """Appends records to the events topic. Kafka may be away at any time; it finds back by itself."""
+    """Appends records to the events topic."""
 
     def __init__(
         self,
@@ -62,34 +66,34 @@ class Publisher:
         max_pending: int,
         installed: Callable[[], int | None],
     ) -> None:
-        self._connect = connect
+        self._connection = Connection(connect, patience=4 * wait, renewed=self._free)
         self._instruments = instruments
         self._linger = linger
         self._wait = wait
         self._max_pending = max_pending
         self._installed = installed
-        self._appender: Appender | None = None
-        self._shards = 0
-        self._well = False
-        self._unwell = asyncio.Event()
         self._open: dict[int, _Gather] = {}
-        self._queued: dict[int, deque[_Gather]] = {}
+        self._full: dict[int, deque[_Gather]] = {}
         self._busy: dict[int, _Gather] = {}
         self._pending = 0
-        self._sends: dict[asyncio.Task[None], Appender] = {}
-        instruments.pending_bytes.set_function(lambda: self._pending)
         self._timer: asyncio.TimerHandle | None = None
+        self._holds = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        instruments.pending_bytes.set_function(lambda: self._pending)
 
     # ------------------------------------------------------------ what the front door calls
 
     def wrong(self) -> str | None:
         """Return why events cannot be taken, or None when they can."""
-        if self._appender is None:
+        if self._connection.appender is None:
             return "not connected"
+        if not self._fits():
+            return f"the topic has {self._connection.shards} partitions, the installation {self._installed()} shards"
+        return None if self._connection.well else "the last append was not acknowledged"
+
+    def _fits(self) -> bool:
         installed = self._installed()
-        if installed is not None and installed != self._shards:
-            return f"the topic has {self._shards} partitions, the installation {installed} shards"
-        return None if self._well else "the last append was not acknowledged"
+        return installed is None or installed == self._connection.shards
 
     async def publish(self, records: Sequence[Record], timestamp: int) -> list[int]:
         """Append ``records``, received at ``timestamp`` (ms); return the places of those too large for the broker.
@@ -98,14 +102,12 @@ class Publisher:
             LogUnavailableError: not all of them were acknowledged in time.
             OverloadedError: too much is waiting already; none was appended.
         """
-        installed = self._installed()
-        if self._appender is None or (installed is not None and installed != self._shards):
+        if self._connection.appender is None or not self._fits():
             raise LogUnavailableError(self.wrong())
         if self._pending > self._max_pending:
             raise OverloadedError
-        gathers = self._place(records, timestamp)
         refused: set[int] = set()
-        for gather in gathers:
+        for gather in self._place(records, timestamp):
             outcome = await gather.done
             if isinstance(outcome, LogUnavailableError):
                 raise outcome
@@ -114,208 +116,194 @@ class Publisher:
 
     # ------------------------------------------------------------ gathering
 
-    def _place(self, records: Iterable[Record], timestamp: int) -> list[_Gather]:
+    def _place(self, records: Sequence[Record], timestamp: int) -> list[_Gather]:
         touched: dict[_Gather, None] = {}
-        shards, opened = self._shards, self._open
-        total = 0
+        shards, opened = self._connection.shards, self._open
         for record in records:
-            key, value, headers = record
+            key, value, _ = record
             partition = shard_of(key, shards)
             gather = opened.get(partition) or self._begin(partition)
-            if gather.batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
-                self._close(gather)
-                gather = self._begin(partition)
-                gather.batch.append(timestamp=timestamp, key=key, value=value, headers=headers)
             gather.records.append((timestamp, record))
-            size = len(key) + len(value)
-            gather.bytes += size
-            total += size
+            gather.bytes += (size := len(key) + len(value))
+            self._pending += size
             touched[gather] = None
-        self._pending += total
-        if self._timer is None:
+            if gather.bytes >= _FULL:
+                self._close(gather)
+        if opened and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._linger, self._lingered)
         return list(touched)
 
     def _begin(self, partition: int) -> _Gather:
-        if self._appender is None:
-            raise LogUnavailableError("not connected")
         loop = asyncio.get_running_loop()
-        gather = _Gather(partition, self._appender.batch(), loop.create_future(), loop.time())
+        gather = _Gather(partition, loop.create_future(), loop.time())
         gather.deadline = loop.call_later(self._wait, self._expire, gather)
         self._open[partition] = gather
         return gather
 
-    def _lingered(self) -> None:
-        """The moment of gathering is over: send what no earlier append of its partition holds back."""
-        self._timer = None
-        for partition, gather in list(self._open.items()):
-            if partition in self._busy:
-                gather.due = True
-            else:
-                self._close(gather)
-
     def _close(self, gather: _Gather) -> None:
-        """Let no more records into ``gather`` and send it as soon as its partition is free."""
+        """``gather`` is full: send it as soon as its partition is free."""
         del self._open[gather.partition]
         if gather.partition in self._busy:
-            self._queued.setdefault(gather.partition, deque()).append(gather)
+            self._full.setdefault(gather.partition, deque()).append(gather)
         else:
-            self._dispatch(gather)
+            self._send([gather])
 
-    def _dispatch(self, gather: _Gather) -> None:
-        if self._appender is None:
-            self._settle(gather, LogUnavailableError("not connected"))
-            return
-        gather.sent = True
-        self._busy[gather.partition] = gather
-        task = asyncio.create_task(self._send(gather, self._appender))
-        self._sends[task] = self._appender
-        task.add_done_callback(self._sends.pop)
+    def _lingered(self) -> None:
+        """The moment of gathering is over; while appends are under way it is cheaper to gather on, but not for long."""
+        self._timer = None
+        if self._busy and self._holds < _MOST_HOLDS:
+            self._holds += 1
+            self._timer = asyncio.get_running_loop().call_later(self._linger, self._lingered)
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send all that is gathered, but for partitions with an append under way."""
+        self._holds = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        ready = [gather for partition, gather in self._open.items() if partition not in self._busy]
+        for gather in ready:
+            del self._open[gather.partition]
+        if ready:
+            self._send(ready)
+        if self._open:
+            self._timer = asyncio.get_running_loop().call_later(self._linger, self._lingered)
+
+    def _free(self) -> None:
+        """A fresh connection is there: what hangs on the old one holds nothing back."""
+        for gather in list(self._busy.values()):
+            self._advance(gather)
 
     def _advance(self, gather: _Gather) -> None:
         """``gather`` no longer holds its partition: send what waited behind it."""
-        partition = gather.partition
-        if self._busy.get(partition) is not gather:
+        if self._busy.get(gather.partition) is not gather:
             return
-        del self._busy[partition]
-        queue = self._queued.get(partition)
+        del self._busy[gather.partition]
+        queue = self._full.get(gather.partition)
         if queue:
-            self._dispatch(queue.popleft())
-            return
-        waiting = self._open.get(partition)
-        if waiting is not None and waiting.due:
-            self._close(waiting)
+            self._send([queue.popleft()])
+        elif self._holds and not self._busy:
+            self._flush()
 
     def _expire(self, gather: _Gather) -> None:
         """Nobody waits longer. What was sent goes on; what was not is dropped, its senders will repeat it."""
         gather.done.set_result(LogUnavailableError("not acknowledged in time"))
         self._instruments.failed(len(gather.records))
         if gather.sent:
-            self._ail()
+            self._connection.ail()
             return
         self._pending -= gather.bytes
         if self._open.get(gather.partition) is gather:
             del self._open[gather.partition]
         else:
-            self._queued[gather.partition].remove(gather)
+            self._full[gather.partition].remove(gather)
+
+    # ------------------------------------------------------------ sending
+
+    def _send(self, gathers: Sequence[_Gather]) -> None:
+        for gather in gathers:
+            gather.sent = True
+            self._busy[gather.partition] = gather
+        self._spawn(self._submit(gathers))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _submit(self, gathers: Sequence[_Gather]) -> None:
+        appender = self._connection.appender
+        for gather in gathers:
+            if appender is None:
+                self._settle(gather, LogUnavailableError("not connected"))
+                continue
+            batch = _pack(appender, gather.records)
+            if batch is None:
+                self._spawn(self._apart(gather, appender))
+                continue
+            self._connection.under_way[appender] += 1
+            await appender.submit(EVENTS, gather.partition, batch, partial(self._landed, gather, appender))
+
+    def _landed(self, gather: _Gather, appender: Appender, error: LogUnavailableError | None) -> None:
+        self._connection.under_way[appender] -= 1
+        if error is not None and isinstance(error.__cause__, MessageSizeTooLargeError):
+            self._spawn(self._apart(gather, appender))
+            return
+        if error is None and appender is self._connection.appender:
+            self._connection.well = True
+        self._settle(gather, _ALL_WELL if error is None else error)
+
+    async def _apart(self, gather: _Gather, appender: Appender) -> None:
+        """Append records that do not fit together in ever smaller parts, until only those remain that never fit."""
+        refused: set[int] = set()
+        parts = deque([gather.records])
+        outcome: Outcome
+        try:
+            while parts:
+                part = parts.popleft()
+                if part is not gather.records and await _fits_in(part, gather.partition, appender):
+                    continue
+                if len(part) == 1:
+                    refused.add(id(part[0][1]))
+                else:
+                    parts += (part[: len(part) // 2], part[len(part) // 2 :])
+            outcome = frozenset(refused)
+        except LogUnavailableError as error:
+            outcome = error
+        self._settle(gather, outcome)
 
     def _settle(self, gather: _Gather, outcome: Outcome) -> None:
         self._pending -= gather.bytes
         if gather.deadline is not None:
             gather.deadline.cancel()
-        if gather.done.done():
-            return
         if isinstance(outcome, LogUnavailableError):
-            self._instruments.failed(len(gather.records))
-        else:
-            self._instruments.publish_seconds.observe(asyncio.get_running_loop().time() - gather.opened)
-        gather.done.set_result(outcome)
-
-    # ------------------------------------------------------------ sending
-
-    async def _send(self, gather: _Gather, appender: Appender) -> None:
-        outcome: Outcome = LogUnavailableError("the append ended without an answer")
-        try:
-            await appender.append(EVENTS, gather.partition, gather.batch)
-            outcome = _ALL_WELL
-        except LogUnavailableError as error:
-            if isinstance(error.__cause__, MessageSizeTooLargeError):
-                outcome = await self._apart(gather, appender)
-            else:
-                outcome = error
-        finally:
+            log.warning("an append failed: %s", outcome)
+            self._connection.ail()
+        if not gather.done.done():
             if isinstance(outcome, LogUnavailableError):
-                log.warning("an append failed: %s", outcome)
-                self._ail()
-            elif appender is self._appender:
-                self._well = True
-            self._settle(gather, outcome)
-            self._advance(gather)
+                self._instruments.failed(len(gather.records))
+            else:
+                self._instruments.publish_seconds.observe(asyncio.get_running_loop().time() - gather.opened)
+            gather.done.set_result(outcome)
+        self._advance(gather)
 
-    async def _apart(self, gather: _Gather, appender: Appender) -> Outcome:
-        """Append the records of a batch that is too large in ever smaller parts, until only those remain that are."""
-        refused: set[int] = set()
-        too_large = deque([gather.records])
-        try:
-            while too_large:
-                part = too_large.popleft()
-                if len(part) == 1:
-                    refused.add(id(part[0][1]))
-                    continue
-                middle = len(part) // 2
-                for half in (part[:middle], part[middle:]):
-                    if not await self._fits(half, gather.partition, appender):
-                        too_large.append(half)
-        except LogUnavailableError as error:
-            return error
-        return frozenset(refused)
-
-    async def _fits(self, part: Sequence[tuple[int, Record]], partition: int, appender: Appender) -> bool:
-        batch = appender.batch()
-        for timestamp, (key, value, headers) in part:
-            batch.append(timestamp=timestamp, key=key, value=value, headers=headers)
-        try:
-            await appender.append(EVENTS, partition, batch)
-        except LogUnavailableError as error:
-            if isinstance(error.__cause__, MessageSizeTooLargeError):
-                return False
-            raise
-        return True
-
-    # ------------------------------------------------------------ the connection
-
-    def _ail(self) -> None:
-        self._well = False
-        self._unwell.set()
+    # ------------------------------------------------------------ life
 
     async def run(self) -> None:
-        """Connect, and connect anew whenever appends fail; runs until it is cancelled."""
-        pause = _RETRY_FIRST
-        while True:
-            if self._appender is not None and self._well:
-                self._unwell.clear()
-                await self._unwell.wait()
-            if await self._renew():
-                pause = _RETRY_FIRST
-                continue
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _RETRY_LONGEST)
-
-    async def _renew(self) -> bool:
-        """Put a fresh connection in the place of the old one; False when none can be had."""
-        fresh = self._connect()
-        try:
-            await fresh.start()
-            shards = await fresh.partitions(EVENTS)
-        except LogUnavailableError as error:
-            log.warning("waiting for Kafka: %s", error)
-            await fresh.stop()
-            return False
-        old, self._appender, self._shards, self._well = self._appender, fresh, shards, True
-        for gather in list(self._busy.values()):
-            self._advance(gather)
-        if old is not None:
-            retirement = asyncio.create_task(self._retire(old))
-            self._sends[retirement] = old
-            retirement.add_done_callback(self._sends.pop)
-        log.info("connected to Kafka: %s partitions", shards)
-        return True
-
-    async def _retire(self, old: Appender) -> None:
-        """Stop a replaced connection when its last append has ended."""
-        this = asyncio.current_task()
-        last = [task for task, appender in self._sends.items() if appender is old and task is not this]
-        if last:
-            await asyncio.wait(last, timeout=4 * self._wait)
-        await old.stop()
+        """Keep connected; runs until it is cancelled."""
+        await self._connection.run()
 
     async def stop(self) -> None:
         """Send what is gathered, wait for it no longer than a sender would, and disconnect."""
-        for gather in list(self._open.values()):
-            self._close(gather)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._wait
-        while self._sends and loop.time() < end:
-            await asyncio.wait(self._sends, timeout=end - loop.time())
-        if self._appender is not None:
-            await self._appender.stop()
+        self._flush()
+        for _ in range(int(self._wait / _STEP)):
+            if not (self._busy or self._open):
+                break
+            await asyncio.sleep(_STEP)
+        await self._connection.stop()
+
+
+def _pack(appender: Appender, records: Sequence[tuple[int, Record]]) -> Batch | None:
+    """Return ``records`` as one batch, or None when they do not fit into one."""
+    size = sum(len(record.value) for _, record in records)
+    batch = appender.batch(packed=size > _WORTH_PACKING)
+    for timestamp, (key, value, headers) in records:
+        if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+            return None
+    return batch
+
+
+async def _fits_in(records: Sequence[tuple[int, Record]], partition: int, appender: Appender) -> bool:
+    """Append ``records``; False when they are too large together."""
+    batch = _pack(appender, records)
+    if batch is None:
+        return False
+    try:
+        await appender.append(EVENTS, partition, batch)
+    except LogUnavailableError as error:
+        if isinstance(error.__cause__, MessageSizeTooLargeError):
+            return False
+        raise
+    return True

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from schemas.events import EARLIEST, ORIGINS, Record
 from schemas.topics import person_key
-from services.ingest.decoding import MAX_EVENT, MAX_EVENTS, has_spaced_colon, sizes
+from services.ingest.decoding import MAX_EVENT, MAX_EVENTS, has_spaced_colon, part_sizes
 from services.ingest.normalise import AHEAD, ID_CHARS, INT64, NAME_CHARS, state_of
 
 _Text = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS)] | UnsetType
@@ -23,7 +23,7 @@ _Extension = Annotated[str, Meta(max_length=256)] | UnsetType
 _FieldName = Annotated[str, Meta(max_length=NAME_CHARS)]
 
 
-class _Data(Struct, gc=False, forbid_unknown_fields=True):
+class _Data(Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
     """``data`` with nothing in it but what the contract names, in the order of the log."""
 
     automatic: bool | UnsetType = UNSET
@@ -48,16 +48,87 @@ class _Data(Struct, gc=False, forbid_unknown_fields=True):
     user: _Text = UNSET
 
 
-class _Event(Struct, gc=False, forbid_unknown_fields=True):
+class _Event(Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
     """An event without extensions, in the order of the log."""
 
     data: _Data
+    datacontenttype: Literal["application/json"] | UnsetType = UNSET
+    dataschema: _Extension = UNSET
     id: _Long
     source: _Long
     specversion: Literal["1.0"]
-    type: Annotated[str, Meta(min_length=1, max_length=NAME_CHARS)]
-    dataschema: _Extension = UNSET
     subject: _Extension = UNSET
-    tenant: Annotated[str, Meta(max_length=0)] | UnsetType = UNSET
+    tenant: str | UnsetType = UNSET
     time: Annotated[str, Meta(min_length=20, max_length=20)] | UnsetType = UNSET
-    datacontenttype: Literal["application/json"] | UnsetType = UNSET
+    type: Annotated[str, Meta(min_length=1, max_length=NAME_CHARS)]
+
+
+_decode_batch = msgspec.json.Decoder(Annotated[list[_Event], Meta(max_length=MAX_EVENTS)]).decode
+_decode_event = msgspec.json.Decoder(_Event).decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_CONTENT_TYPE: Final = ("content-type", b"application/cloudevents+json")
+_VERSION: Final = ("ce_specversion", b"1.0")
+
+
+def records_of(body: bytes, tenant: str, received_at: datetime, *, batch: bool) -> list[Record] | None:
+    """Return the records of the events in ``body``, or None when something in it is unusual."""
+    if b"\\" in body and b"\\u0000" in body:
+        return None
+    try:
+        events = _decode_batch(body) if batch else [_decode_event(body)]
+        if len(body) > MAX_EVENT and max(part_sizes(body), default=0) > MAX_EVENT:
+            return None
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+    latest = received_at + AHEAD
+    dropped = 0
+    records = []
+    for event in events:
+        if event.tenant is not UNSET or not (event.time is UNSET or _is_plain_instant(event.time, latest)):
+            return None
+        dropped += _strip(event)
+        event.tenant = tenant
+        user = event.data.user
+        key = person_key(tenant, None if user is UNSET else user)
+        records.append(Record(key, _encode(event), _headers(event)))
+    # Each key in a text without blanks before colons is followed by ``":``. So when the body holds as many of these as
+    # the records, but for those taken away and added, no key stood twice in it.
+    kept = b"".join([record.value for record in records]).count(b'":') - len(records)
+    return records if body.count(b'":') == kept + dropped and not has_spaced_colon(body) else None
+
+
+def _strip(event: _Event) -> int:
+    """Take away what is not for the log; return how many keys that were."""
+    data = event.data
+    if data.origin is not UNSET and data.origin not in ORIGINS:
+        data.origin = "unknown"
+    fields = data.fields
+    if fields is not UNSET:
+        data.fields = {name: state_of(value) for name, value in fields.items()}
+    if event.datacontenttype is UNSET:
+        return 0
+    event.datacontenttype = UNSET
+    return 1
+
+
+def _headers(event: _Event) -> list[tuple[str, bytes]]:
+    headers = [
+        _CONTENT_TYPE,
+        _VERSION,
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+    ]
+    if event.time is not UNSET:
+        headers.append(("ce_time", event.time.encode()))
+    return headers
+
+
+def _is_plain_instant(text: str, latest: datetime) -> bool:
+    """Whether ``text`` is a possible instant in the one spelling that the log knows: whole seconds, in UTC."""
+    if not (text[4] == "-" == text[7] and text[10] == "T" and text[13] == ":" == text[16] and text[19] == "Z"):
+        return False
+    try:
+        return EARLIEST <= datetime.fromisoformat(text) <= latest
+    except ValueError:
+        return False

@@ -1,9 +1,7 @@
-"""The evaluator on real Postgres: what it reads equals plain counting, what it writes it writes once."""
+"""One evaluation on real Postgres: what it reads equals plain counting, what it writes it writes once."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -13,50 +11,15 @@ import pytest
 from schemas.tables import alert as alert_table
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.waves import Wave, connections
-from services.aggregator.evaluator import Evaluator
 from services.aggregator.store import weeks
 from services.aggregator.store.weeks import Pair
-from services.embedded import Postgres
-from services.postgres import Pool, close_pool, connect_pool, transaction
-from services.settings import Settings
+from services.postgres import Pool, transaction
+from tests.aggregator.evaluation import evaluator
 from tests.aggregator.settle import TENANT, alerts_of, changes_of, connections_of, settle, tick, write_facts
 from tests.aggregator.world import MONDAY, Book, World, crew, later, users
 
 D3 = "user-never-logged-in-d3"
-SETTINGS = Settings(evaluate_seconds=0.02)
 HOLIDAY = MONDAY + timedelta(days=3)
-
-
-def evaluator(pool: Pool, url: str = "", clock: Callable[[], datetime] = lambda: later(0)) -> Evaluator:
-    return Evaluator(pool, url, SETTINGS, clock)
-
-
-@asynccontextmanager
-async def running(*evaluators: Evaluator) -> AsyncIterator[list[asyncio.Event]]:
-    stops = [asyncio.Event() for _ in evaluators]
-    tasks = [asyncio.create_task(each.run(stop)) for each, stop in zip(evaluators, stops, strict=True)]
-    try:
-        yield stops
-    finally:
-        for stop in stops:
-            stop.set()
-        await asyncio.gather(*tasks)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - the condition lives in Postgres
-            await asyncio.sleep(0.02)
-
-
-async def evaluated(pool: Pool, tenant: str = TENANT) -> bool:
-    return bool(
-        await pool.fetchval(
-            "SELECT (SELECT sum(version) FROM tally WHERE tenant = $1) = "
-            "(SELECT version FROM evaluation WHERE tenant = $1)",
-            tenant,
-        )
-    )
 
 
 # ---------------------------------------------------------------- what it reads
@@ -312,104 +275,3 @@ async def test_the_ends_of_the_calendar_are_no_error(pool: Pool) -> None:
     )
 
     assert await evaluator(pool).evaluate(TENANT, datetime(2026, 3, 20, tzinfo=UTC)) is not None
-
-
-# ---------------------------------------------------------------- how it runs
-
-
-async def test_it_evaluates_what_is_new_and_rests_otherwise(pool: Pool, database: str) -> None:
-    world = World(crew(1))
-    await settle(pool, world, later(4))
-    async with running(evaluator(pool, database)):
-        await until(lambda: evaluated(pool))
-        mark = await pool.fetchval("SELECT evaluated_at FROM evaluation")
-        await asyncio.sleep(0.3)
-        assert await pool.fetchval("SELECT evaluated_at FROM evaluation") == mark
-        await tick(pool, later(6))
-        await until(lambda: evaluated(pool))
-
-    assert await pool.fetchval("SELECT as_of FROM evaluation") == later(6)
-
-
-async def test_it_waits_until_no_shard_holds_unread_events(
-    pool: Pool, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drained = "UPDATE position SET drained_at = clock_timestamp() WHERE shard = $1"
-    await pool.execute("INSERT INTO position (shard, drained_at) VALUES (0, NULL), (1, clock_timestamp())")
-    await settle(pool, World(crew(1)), later(4))
-    async with running(evaluator(pool, database)):
-        await asyncio.sleep(0.5)
-        await pool.execute(drained, 1)
-        await asyncio.sleep(0.3)
-        assert not await evaluated(pool)
-        await pool.execute(drained, 0)
-        await until(lambda: evaluated(pool))
-        await tick(pool, later(5))
-        await asyncio.sleep(0.5)
-        assert not await evaluated(pool)
-        monkeypatch.setattr("services.aggregator.evaluator.PATIENCE", timedelta(seconds=1))
-        await until(lambda: evaluated(pool))
-
-
-async def test_time_alone_opens_an_alert_on_the_wall_clock(pool: Pool, database: str) -> None:
-    now = later(2, 11)
-    await settle(pool, World(crew(1)), later(0), clock="wall")
-
-    async def opened() -> bool:
-        return bool(await pool.fetchval("SELECT count(*) FROM alert"))
-
-    async with running(evaluator(pool, database, lambda: now)):
-        await until(lambda: evaluated(pool))
-        assert not await opened()
-        now = later(2, 12)
-        await until(opened)
-
-
-async def test_one_tenant_that_fails_does_not_stop_the_others(pool: Pool, database: str) -> None:
-    await settle(pool, World(crew(1)), later(4), "aaa-broken", time_zone="Nowhere/Atall")
-    await settle(pool, World(crew(1)), later(4))
-
-    async with running(evaluator(pool, database)):
-        await until(lambda: evaluated(pool))
-        assert not await evaluated(pool, "aaa-broken")
-        await pool.execute("UPDATE tenant SET time_zone = 'UTC' WHERE id = 'aaa-broken'")
-        await until(lambda: evaluated(pool, "aaa-broken"))
-
-
-async def test_one_evaluator_leads_and_another_takes_over(pool: Pool, database: str) -> None:
-    await settle(pool, World(crew(1)), later(4))
-    counts = [0, 0]
-
-    def counting(number: int) -> Evaluator:
-        def observe(_seconds: float) -> None:
-            counts[number] += 1
-
-        return Evaluator(pool, database, SETTINGS, lambda: later(0), observe)
-
-    async with running(counting(0)) as [stop]:
-        await until(lambda: evaluated(pool))
-        async with running(counting(1)):
-            await tick(pool, later(5))
-            await until(lambda: evaluated(pool))
-            assert counts == [2, 0]
-            stop.set()
-            await tick(pool, later(6))
-            await until(lambda: evaluated(pool))
-
-    assert counts[1] == 1
-
-
-@pytest.mark.faults
-async def test_it_goes_on_when_postgres_comes_back(own_postgres: Postgres) -> None:
-    url = own_postgres.url()
-    pool = await connect_pool(url, name="tests")
-    await settle(pool, World(crew(1)), later(4))
-    async with running(evaluator(pool, url)):
-        await until(lambda: evaluated(pool))
-        own_postgres.kill()
-        await asyncio.sleep(0.5)
-        own_postgres.start()
-        await pool.expire_connections()
-        await tick(pool, later(5))
-        await until(lambda: evaluated(pool))
-    await close_pool(pool)

@@ -2,6 +2,7 @@
 
 import random
 from datetime import date, timedelta
+from itertools import pairwise
 
 from services.api.spells import BEGINNING, Spell, Terms, changed, counted, current, first
 
@@ -30,7 +31,7 @@ def test_any_row_of_changes_equals_a_calendar_in_which_each_day_is_overwritten()
             calendar.update(dict.fromkeys((day for day in days if day >= start), told))
             assert by_day(spells, days) == list(calendar.values())
             assert spells[-1].end is None
-            assert all(a.end == b.start and a.terms != b.terms for a, b in zip(spells, spells[1:], strict=False))
+            assert all(a.end == b.start and a.terms != b.terms for a, b in pairwise(spells))
 
 
 def test_two_moves_on_one_day_leave_the_last() -> None:

@@ -146,7 +146,8 @@ async def test_on_the_event_clock_today_is_the_day_of_the_newest_event(api: Clie
     assert await listed(api, **{"from": "2013-01-01", "to": "2013-12-31"}) == []
 
     await pool.execute(
-        "insert into tally (tenant, shard, newest) values ('acme', 0, '2013-01-05 08:00Z'), ('acme', 1, '2013-01-03 08:00Z')"
+        """insert into tally (tenant, shard, newest)
+           values ('acme', 0, '2013-01-05 08:00Z'), ('acme', 1, '2013-01-03 08:00Z')"""
     )
 
     assert [item["as_of"] for item in await listed(api)][-1] == "2013-01-05"
@@ -208,7 +209,8 @@ async def test_a_page_reads_its_own_groups_and_no_others(pool: Pool) -> None:
     await pool.execute(
         """insert into window_delta (tenant, dimension, key, days, day, shard, licensed, active)
            select 'acme', 'team', 't' || lpad(t::text, 4, '0'), w, date '2025-01-01' + d * 10, s, 1, 1
-           from generate_series(1, 1000) t, unnest(array[1, 7, 28]) w, generate_series(0, 19) d, generate_series(0, 1) s"""
+           from generate_series(1, 1000) t, unnest(array[1, 7, 28]) w,
+                generate_series(0, 19) d, generate_series(0, 1) s"""
     )
     await pool.execute("analyze window_delta")
     rows = 1000 * 3 * 20 * 2

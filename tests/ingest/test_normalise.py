@@ -248,8 +248,12 @@ def test_of_an_unnamed_attribute_only_its_name_numbers_and_truth_are_kept() -> N
     data = {"note": "secret", "nested": {"a": "secret"}, "tags": ["secret"], "score": 4.5, "hot": True, "gone": None}
 
     assert kept(**data) == {
-        "note": "filled", "nested": "filled", "tags": "filled", "gone": "empty",
-        "score": 4.5, "hot": True,
+        "note": "filled",
+        "nested": "filled",
+        "tags": "filled",
+        "gone": "empty",
+        "score": 4.5,
+        "hot": True,
     }
 
 

@@ -147,11 +147,13 @@ def _as_alert(tenant: str, finding: Finding, now: datetime) -> Alert:
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """Return ``value`` as JSON holds it: here, at the edge, fractions become floats."""
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, Fraction):
         return float(value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]

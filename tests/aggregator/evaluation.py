@@ -1,0 +1,46 @@
+"""Evaluators for tests: made, run beside each other, and waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from services.aggregator.evaluator import Evaluator
+from services.postgres import Pool
+from services.settings import Settings
+from tests.aggregator.settle import TENANT
+from tests.aggregator.world import later
+
+SETTINGS = Settings(evaluate_seconds=0.02)
+
+
+def evaluator(pool: Pool, url: str = "", clock: Callable[[], datetime] = lambda: later(0)) -> Evaluator:
+    return Evaluator(pool, url, SETTINGS, clock)
+
+
+@asynccontextmanager
+async def running(*evaluators: Evaluator) -> AsyncIterator[list[asyncio.Event]]:
+    stops = [asyncio.Event() for _ in evaluators]
+    tasks = [asyncio.create_task(each.run(stop)) for each, stop in zip(evaluators, stops, strict=True)]
+    try:
+        yield stops
+    finally:
+        for stop in stops:
+            stop.set()
+        await asyncio.gather(*tasks)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - the condition lives in Postgres
+            await asyncio.sleep(0.02)
+
+
+async def evaluated(pool: Pool, tenant: str = TENANT) -> bool:
+    return bool(
+        await pool.fetchval(
+            "SELECT (SELECT sum(version) FROM tally WHERE tenant = $1) = "
+            "(SELECT version FROM evaluation WHERE tenant = $1)",
+            tenant,
+        )
+    )

@@ -1,0 +1,134 @@
+"""Probes, adoption gauges, and what is said while Postgres is away."""
+
+import asyncio
+from datetime import date
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from services.api import app as application
+from services.api.store.keys import ensure_admin_key
+from services.embedded import Postgres
+from services.postgres import Pool, close_pool, connect_pool
+from tests.api.conftest import ADMIN, Client, Clock, Connect
+from tests.api.test_alerts import add_alert
+
+
+async def refreshed(app: FastAPI, pool: Pool, clock: Clock) -> None:
+    """Let the background task read once."""
+    task = asyncio.create_task(app.state.adoption.keep_fresh(pool, clock))
+    await asyncio.sleep(0)
+    for _ in range(200):
+        await asyncio.sleep(0.02)
+        if app.state.adoption.samples:
+            break
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def licensed(pool: Pool, tenant: str, dimension: str, key: str, count: int) -> None:
+    for days in (1, 7, 28):
+        await pool.execute(
+            """insert into window_delta (tenant, dimension, key, days, day, shard, licensed, active, logged_in)
+               values ($1, $2, $3, $4, $5, 0, $6, $7, 1)""",
+            tenant,
+            dimension,
+            key,
+            days,
+            date(2026, 3, 1),
+            count,
+            count // 2,
+        )
+
+
+async def scrape_key(api: Client, **body: Any) -> str:
+    return str((await api.post("/v1/keys", json={"scopes": ["scrape"], **body})).json()["key"])
+
+
+async def test_a_scrape_shows_adoption_to_the_keys_that_may_know(
+    api: Client, connect: Connect, app: FastAPI, pool: Pool, clock: Clock
+) -> None:
+    await api.patch("/v1/tenants/acme", json={"privacy": {"min_group": 5}})
+    await api.post("/v1/tenants", json={"id": "other"})
+    for tenant in ("acme", "other"):
+        await pool.execute("insert into tally (tenant, shard, version) values ($1, 0, 1)", tenant)
+        await licensed(pool, tenant, "team", "North", 12)
+    await licensed(pool, "acme", "team", "Tiny", 4)
+    await pool.execute(
+        """insert into wave_connection (tenant, wave, n, num, den, settled, missing) values
+           ('acme', 'w', 1, 6, 8, true, '{anna}'), ('acme', 'w', 3, 6, 8, false, '{}'),
+           ('acme', 'v', 1, 1, 2, true, '{}')"""
+    )
+    await add_alert(pool, "a")
+    await add_alert(pool, "b")
+    await add_alert(pool, "c", state="resolved")
+    await refreshed(app, pool, clock)
+
+    text = (await connect(await scrape_key(api, tenant="acme")).get("/metrics")).text
+
+    shown = [line for line in text.splitlines() if line.startswith(("uptake_adoption", "uptake_wave", "uptake_alerts"))]
+    assert sorted(shown) == sorted(
+        [
+            'uptake_adoption_licensed{dimension="team",key="North",tenant="acme"} 12.0',
+            *(
+                f'uptake_adoption_{name}{{dimension="team",key="North",tenant="acme",window="{window}"}} {value}'
+                for name, value in (("active", 6.0), ("logged_in", 1.0), ("rate_ratio", 0.5))
+                for window in ("1d", "7d", "28d")
+            ),
+            'uptake_wave_connected_ratio{n="1",tenant="acme",wave="w"} 0.75',
+            'uptake_alerts_open{rule="user-never-logged-in-d3",severity="critical",tenant="acme"} 2.0',
+        ]
+    )
+    assert "uptake_api_requests_total" in text
+    assert "anna" not in text
+    everything = (await api.get("/metrics")).text
+    assert 'tenant="other"' in everything
+    assert 'tenant="acme"' in everything
+    nobody = await connect(key=None).get("/metrics")
+    assert (nobody.status_code, "uptake_adoption" in nobody.text) == (200, False)
+    reader = (await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["read"]})).json()["key"]
+    assert (await connect(reader).get("/metrics")).status_code == 403
+    assert (await connect("upt_x_0123456789abcdef").get("/metrics")).status_code == 401
+
+
+async def test_metrics_speak_openmetrics_when_asked(connect: Connect) -> None:
+    answer = await connect().get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+
+
+async def test_the_probes_say_that_all_is_well(connect: Connect) -> None:
+    client = connect(key=None)
+
+    assert (await client.get("/healthz")).json() == {"alive": True}
+    assert (await client.get("/readyz")).json() == {"ready": True, "wrong": {}}
+
+
+async def test_while_postgres_is_away_the_service_says_so_and_comes_back(own_postgres: Postgres, clock: Clock) -> None:
+    pool = await connect_pool(own_postgres.url(), name="tests")
+    async with pool.acquire() as connection:
+        await ensure_admin_key(connection, ADMIN)
+    app = application.create(pool, clock=clock, partitions=4)
+    transport = httpx.ASGITransport(app)
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+        assert (await client.get("/v1/tenants")).status_code == 200
+        own_postgres.kill()
+
+        for path in ("/v1/tenants", "/v1/status?wait=0", "/v1/windows", "/v1/people/x"):
+            away = await client.get(path)
+            assert (away.status_code, away.headers["retry-after"]) == (503, "1")
+            assert away.headers["content-type"] == "application/problem+json"
+        assert (await client.get("/healthz")).status_code == 200
+        ready = await client.get("/readyz")
+        assert (ready.status_code, list(ready.json()["wrong"])) == (503, ["postgres"])
+
+        own_postgres.start()
+        for _ in range(100):
+            if (await client.get("/v1/tenants")).status_code == 200:
+                break
+            await asyncio.sleep(0.1)
+        assert (await client.get("/readyz")).status_code == 200
+    await close_pool(pool)

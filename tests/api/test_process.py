@@ -1,0 +1,106 @@
+"""The service as a process of its own: ``python -m services.api``."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.child import free_port
+
+ROOT = Path(__file__).parents[2]
+KEY = "upt_admin_0123456789abcdef"
+
+
+class Process:
+    """One API service on a free port."""
+
+    def __init__(self, database: str, **settings: str) -> None:
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        env = {"PATH": "/usr/bin:/bin", "UPTAKE_DATABASE": database, "UPTAKE_API_PORT": str(port), **settings}
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "services.api"], cwd=ROOT, env=env, text=True, stderr=subprocess.PIPE
+        )
+
+    def until_ready(self, seconds: float = 30) -> None:
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends and self.child.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError(f"not ready; exit status {self.child.poll()}")
+
+    def stop(self) -> tuple[int, str]:
+        self.child.send_signal(signal.SIGTERM)
+        _, said = self.child.communicate(timeout=20)
+        return self.child.returncode, said
+
+
+@pytest.fixture
+def started() -> Iterator[list[Process]]:
+    running: list[Process] = []
+    yield running
+    for process in running:
+        if process.child.poll() is None:
+            process.child.kill()
+        process.child.communicate()  # closes what it said
+
+
+def test_it_serves_with_the_given_key_and_ends_cleanly(database: str, started: list[Process]) -> None:
+    process = Process(database, UPTAKE_ADMIN_KEY=KEY)
+    started.append(process)
+    process.until_ready()
+
+    made = httpx.post(f"{process.url}/v1/tenants", json={"id": "acme"}, headers={"Authorization": f"Bearer {KEY}"})
+    assert made.status_code == 201
+    assert "server" not in made.headers
+    headers = {"Authorization": f"Bearer {KEY}", "Uptake-Tenant": "acme"}
+    assert httpx.get(f"{process.url}/v1/status?wait=0", headers=headers).json()["settled"] is False
+
+    status, said = process.stop()
+    assert status == 0
+    assert KEY not in said
+    assert all(json.loads(line)["service"] == "api" for line in said.splitlines())
+
+
+def test_a_generated_key_is_shown_once_and_works(database: str, started: list[Process]) -> None:
+    process = Process(database)
+    started.append(process)
+    process.until_ready()
+    again = Process(database)
+    started.append(again)
+    again.until_ready()
+
+    status, said = process.stop()
+    shown = [json.loads(line) for line in said.splitlines() if "upt_" in line]
+    assert (status, len(shown)) == (0, 1)
+    key = shown[0]["message"].rsplit(" ", 1)[1]
+    assert httpx.get(f"{again.url}/v1/tenants", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    assert "upt_" not in again.stop()[1]
+
+
+def test_a_bad_admin_key_stops_the_start_with_one_line(database: str, started: list[Process]) -> None:
+    process = Process(database, UPTAKE_ADMIN_KEY="secret")
+    started.append(process)
+
+    _, said = process.child.communicate(timeout=30)
+
+    assert process.child.returncode == 1
+    assert said.strip().startswith("UPTAKE_ADMIN_KEY must look like")
+    assert "\n" not in said.strip()
+
+
+def test_without_postgres_it_waits_and_can_be_stopped(started: list[Process]) -> None:
+    process = Process(f"postgresql://uptake@127.0.0.1:{free_port()}/uptake")
+    started.append(process)
+    assert process.child.stderr is not None
+    assert "waiting for Postgres" in process.child.stderr.readline()
+
+    assert process.stop()[0] == 0

@@ -1,0 +1,154 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services import installation
+from tests.command.conftest import Run
+from tests.stack import Stack
+
+PEOPLE = "user,name,email,role,team,manager,licensed_from,licensed_to\nu1,Ada,,seller,north,,2026-01-01,\n"
+
+
+def _access(running: Stack) -> list[str]:
+    return ["--key", running.ready["admin_key"], "--tenant", "acme"]
+
+
+def _result(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text.splitlines()[-1])
+    return found
+
+
+def _replay(uptake: Run, running: Stack, *arguments: object, text: str | None = None) -> dict[str, Any]:
+    done = uptake("replay", *arguments, "--url", running.ready["ingest"], *_access(running), text=text)
+    assert done.returncode == 0, done.stderr
+    return {**_result(done.stdout), "said": done.stderr}
+
+
+def test_a_replay_counts_what_was_sent_and_repeating_it_changes_nothing(
+    uptake: Run, running: Stack, events_file: Callable[..., Path]
+) -> None:
+    file = events_file(1203)
+
+    first = _replay(uptake, running, file)
+    again = _replay(uptake, running, file, "--batch", "100", "--concurrency", "8")
+
+    assert (first["sent"], first["accepted"], first["rejected"]) == (1203, 1203, 0)
+    assert (again["sent"], again["accepted"], again["rejected"]) == (1203, 1203, 0)
+    headers = {"authorization": f"Bearer {running.ready['admin_key']}", "uptake-tenant": "acme"}
+    status = httpx.get(f"{running.ready['api']}/v1/status", params={"wait": 20}, headers=headers, timeout=30).json()
+    assert status["settled"]
+    assert status["duplicates"] == 1203
+
+
+def test_a_replay_reads_gzip_and_standard_input(uptake: Run, running: Stack, events_file: Callable[..., Path]) -> None:
+    packed = events_file(30, name="packed.ndjson.gz")
+    plain = events_file(20, name="plain.ndjson").read_text()
+
+    assert _replay(uptake, running, packed, "-", text=plain)["accepted"] == 50
+
+
+def test_a_bad_line_costs_no_neighbour_and_is_named(
+    uptake: Run, running: Stack, events_file: Callable[..., Path]
+) -> None:
+    file = events_file(40, name="bad.ndjson", extra=('{"broken', '{"id": "x", "specversion": "1.0"}', "[1, 2]"))
+
+    result = _replay(uptake, running, file)
+
+    assert (result["sent"], result["accepted"], result["rejected"]) == (43, 40, 3)
+    assert 'rejected {"broken' in result["said"]
+
+
+def test_a_rate_is_kept(uptake: Run, running: Stack, events_file: Callable[..., Path]) -> None:
+    result = _replay(uptake, running, events_file(300), "--rate", "200", "--batch", "50")
+
+    assert 1.2 <= result["seconds"] < 4
+
+
+def test_people_are_imported_and_a_bad_row_is_named(uptake: Run, running: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(PEOPLE + "u2,Bob,,seller,north,,not-a-date,\n")
+    call = ["directory", file, "--url", running.ready["api"], *_access(running)]
+
+    dry = uptake(*call, "--dry-run")
+    done = uptake(*call)
+
+    assert _result(dry.stdout) == _result(done.stdout) == {"created": 1, "updated": 0, "unchanged": 0}
+    assert done.returncode == 1
+    assert "row 2" in done.stderr
+    assert "licensed_from" in done.stderr
+
+
+def test_a_refused_key_is_one_line(uptake: Run, running: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(PEOPLE)
+
+    done = uptake("directory", file, "--url", running.ready["api"], "--key", "upt_no_0123456789abcdefghij")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"uptake: {running.ready['api']}/v1/directory/people answered 401")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_doctor_finds_a_running_stack_well(uptake: Run, running: Stack) -> None:
+    done = uptake("doctor", kafka=running.ready["kafka"], database=running.ready["database"])
+
+    assert done.returncode == 0, done.stdout
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["ok", name] for name in ("postgres", "schema", "kafka", "clocks", "keys", "sources")
+    ]
+
+
+def test_the_doctor_says_what_to_do(uptake: Run, empty_database: str) -> None:
+    done = uptake("doctor", kafka="127.0.0.1:1", database=empty_database)
+
+    assert done.returncode == 1
+    assert "FAIL schema   at nothing, wanted 0001: run uptake migrate" in done.stdout
+    assert len(done.stdout.splitlines()) == 6
+
+
+def test_migrate_and_topics_prepare_empty_engines_and_may_be_repeated(
+    uptake: Run, tansu: Any, empty_database: str
+) -> None:
+    engines = {"kafka": tansu.address, "database": empty_database, "partitions": 5}
+
+    for _ in range(2):
+        assert uptake("migrate", **engines).stdout == "the schema is at 0001\n"
+        assert uptake("topics", **engines).stdout.splitlines()[0] == "uptake.events.v1: 5 partitions"
+
+
+async def test_topics_refuses_another_number_of_partitions(uptake: Run, tansu: Any, database: str) -> None:
+    await installation.make_topics(database, tansu.address, partitions=4, replication=1)
+    tansu.kill()
+    tansu.start()
+
+    done = uptake("topics", kafka=tansu.address, database=database, partitions=7)
+
+    assert done.stdout.splitlines()[0] == "uptake.events.v1: 4 partitions", "an empty Kafka gets the noted shards"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        (["migrate"], {"database": "postgresql://uptake@127.0.0.1:1/uptake"}, "Connect call failed"),
+        (["topics"], {"database": "postgresql://uptake@127.0.0.1:1/uptake"}, "Connect call failed"),
+        (["replay", "none.ndjson", "--key", "k"], {}, "none.ndjson: no such file"),
+        (["replay", "Makefile"], {}, "no key: give --key, or set UPTAKE_ADMIN_KEY"),
+        (["directory", "none.csv", "--key", "k"], {}, "No such file or directory"),
+        (["directory", "Makefile", "--key", "k", "--url", "http://127.0.0.1:1"], {}, "Connection refused"),
+        (["ingest"], {"linger_ms": "soon"}, "UPTAKE_LINGER_MS='soon' is not a valid int"),
+        (["api"], {"partitions": "-3"}, "UPTAKE_PARTITIONS='-3' must be greater than zero"),
+        (["aggregator"], {"log_level": "ALL"}, "UPTAKE_LOG_LEVEL='ALL' is none of"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_goes_wrong_is_one_line(uptake: Run, arguments: list[str], settings: dict[str, str], words: str) -> None:
+    done = uptake(*arguments, **settings)
+
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not done.stdout

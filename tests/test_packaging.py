@@ -1,0 +1,49 @@
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The names of the files in the wheel."""
+    made = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(made)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(made.glob("*.whl"))) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_holds_the_product_and_nothing_else(wheel: list[str]) -> None:
+    assert {name.partition("/")[0] for name in wheel} == {"services", "schemas", "crm_uptake-0.1.0.dist-info"}
+
+
+def test_the_wheel_holds_every_module_and_the_migrations(wheel: list[str]) -> None:
+    modules = [str(path.relative_to(ROOT)) for room in ("services", "schemas") for path in (ROOT / room).rglob("*.py")]
+
+    assert set(modules) <= set(wheel)
+    assert "schemas/migrations/env.py" in wheel
+    assert "schemas/migrations/versions/0001_the_first_tables.py" in wheel
+
+
+def test_every_requirement_stands_in_the_lock_files_with_hashes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    runtime, dev = ((ROOT / "requirements" / f"{name}.txt").read_text() for name in ("runtime", "dev"))
+    wanted = project["project"]["dependencies"]
+    more = [*project["project"]["optional-dependencies"]["embedded"], *project["dependency-groups"]["dev"]]
+
+    assert all(_locked(name, runtime) and _locked(name, dev) for name in wanted)
+    assert all(_locked(name, dev) for name in more)
+
+
+def _locked(requirement: str, lock: str) -> bool:
+    name = requirement.partition(">")[0].partition("=")[0].partition("[")[0]
+    return any(
+        line.startswith(f"{name}==") and following.lstrip().startswith("--hash=sha256:")
+        for line, following in zip(lock.splitlines(), lock.splitlines()[1:], strict=False)
+    )
