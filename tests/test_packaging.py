@@ -10,13 +10,19 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names of the files in the wheel."""
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from this directory."""
     made = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(made)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    with zipfile.ZipFile(next(made.glob("*.whl"))) as archive:
-        return archive.namelist()
+    return next(made.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel(archive: Path) -> list[str]:
+    """The names of the files in the wheel."""
+    with zipfile.ZipFile(archive) as opened:
+        return opened.namelist()
 
 
 def test_the_wheel_holds_the_product_and_nothing_else(wheel: list[str]) -> None:
@@ -29,6 +35,27 @@ def test_the_wheel_holds_every_module_and_the_migrations(wheel: list[str]) -> No
     assert set(modules) <= set(wheel)
     assert "schemas/migrations/env.py" in wheel
     assert "schemas/migrations/versions/0001_the_first_tables.py" in wheel
+
+
+def test_an_installed_wheel_migrates(archive: Path, tmp_path: Path, empty_database: str) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(tmp_path / "site")
+    env = {"PYTHONPATH": str(tmp_path / "site"), "UPTAKE_DATABASE": empty_database}
+    program = "import services.cli as it; print(it.__file__); it.main()"
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, "migrate"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.splitlines() == [
+        str(tmp_path / "site" / "services" / "cli" / "__init__.py"),
+        "the schema is at 0001",
+    ], done.stderr
 
 
 def test_every_requirement_stands_in_the_lock_files_with_hashes() -> None:

@@ -27,6 +27,7 @@ ALLOWED_LATENESS: Final = timedelta(hours=50)
 
 ROSTER_SIZE: Final = 200_000
 CHANGES_AT_ONCE: Final = 500
+OUTCOMES: Final = ("folded", "duplicate", "conflict", "late", "unmapped", "dead_letter")
 
 Hook = Callable[[str], None]
 
@@ -59,7 +60,7 @@ class Outcome:
     newest: dict[str, datetime] = field(default_factory=dict)
 
     def __iadd__(self, other: Self) -> Self:
-        for name in ("folded", "duplicate", "conflict", "late", "unmapped", "dead_letter"):
+        for name in OUTCOMES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         _advance(self.newest, other.newest)
         return self

@@ -15,7 +15,7 @@ from services import settings as configuration
 from services.api import app as application
 from services.api.store.keys import ensure_admin_key
 from services.observability import start_logging
-from services.postgres import UNAVAILABLE, Pool, close_pool, wait_for_pool
+from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Pool, close_pool, wait_for_pool
 from services.settings import SettingError, Settings
 
 log = logging.getLogger(__name__)
@@ -99,8 +99,8 @@ def main() -> None:
         start_logging("api", settings.log_level)
         with contextlib.suppress(asyncio.CancelledError):  # stopped before Postgres came
             asyncio.run(_serve(settings))
-    except SettingError as error:
-        sys.exit(str(error))
+    except (SettingError, *DATABASE_ERRORS) as error:
+        sys.exit(f"{error}")
 
 
 if __name__ == "__main__":

@@ -98,6 +98,8 @@ class Filters(Shown):
     limit: int = Field(default=100, ge=1, le=1000, description="The most items of one page.")
 
 
+NAMES: Final = "people"
+"""Where evidence names single persons."""
 EXACT: Final = {"state", "rule", "severity", "tier", "subject_kind", "wave"}
 
 
@@ -151,9 +153,9 @@ def _bound(text: str | None, caller: Caller, parameter: str) -> datetime | None:
 
 def _visible(body: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Return ``body`` without the names in its evidence where the tenant shows no single persons."""
-    if caller.sees_individuals or "missing" not in body["evidence"]:
+    if caller.sees_individuals or NAMES not in body["evidence"]:
         return body
-    return {**body, "evidence": {name: value for name, value in body["evidence"].items() if name != "missing"}}
+    return {**body, "evidence": {name: value for name, value in body["evidence"].items() if name != NAMES}}
 
 
 def shown(row: Row, caller: Caller) -> dict[str, Any]:

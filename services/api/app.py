@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -86,6 +87,9 @@ def create(pool: Pool, *, clock: Callable[[], datetime], partitions: int) -> Fas
     app.state.pool, app.state.clock, app.state.partitions = pool, clock, partitions
     app.state.instruments, app.state.adoption = measured, adoption
     for resource in RESOURCES:
+        for route in resource.router.routes:
+            if isinstance(route, APIRoute):
+                route.summary = route.description.partition(".")[0]
         app.include_router(resource.router)
     _translate_errors(app)
     app.add_middleware(Edge, instruments=measured)

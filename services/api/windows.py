@@ -10,7 +10,7 @@ from services.api import cursors
 from services.api.auth import Caller, Reader
 from services.api.days import final_before, local_day, window_state
 from services.api.problems import invalid
-from services.api.shapes import Cursor, Day, Filter, Limit, Rate, Shown, example, page, rate
+from services.api.shapes import FIRST_DAY, Cursor, Day, Filter, Limit, Rate, Shown, example, page, rate
 from services.api.store import lines, tenants
 from services.api.store import windows as store
 from services.api.store.sessions import reading
@@ -104,7 +104,8 @@ async def show_all(
 
 
 def _span(first: date | None, last: date | None, today: date | None) -> tuple[date, date]:
-    last = last or today or date.min + DEFAULT
+    if last is None:
+        last = max((day for day in (first, today) if day is not None), default=FIRST_DAY)
     first = first or last - DEFAULT
     if first > last:
         raise invalid("'from' must not lie after 'to'.", parameter="from")

@@ -28,7 +28,7 @@ from services.observability import start_logging
 
 log = logging.getLogger(__name__)
 
-_NOTICE_SECONDS: Final = 0.3
+_NOTICE_SECONDS: Final = 0.5
 """Between "not ready" and the closed door: load balancers look, senders go elsewhere."""
 _DRAIN_SECONDS: Final = 8
 _KEEP_ALIVE_SECONDS: Final = 30

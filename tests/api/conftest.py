@@ -58,12 +58,17 @@ def described(document: dict[str, Any], response: httpx.Response) -> dict[str, A
     return None
 
 
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The description of the API; making it takes longer than most tests."""
+    return application.create(None, clock=Clock(NOON), partitions=SHARDS).openapi()
+
+
 @pytest.fixture
-async def connect(app: FastAPI, pool: Pool) -> AsyncIterator[Connect]:
+async def connect(app: FastAPI, pool: Pool, document: dict[str, Any]) -> AsyncIterator[Connect]:
     """Make a client: ``connect(key, tenant)``."""
     async with pool.acquire() as connection:
         await ensure_admin_key(connection, ADMIN)
-    document = app.openapi()
     clients: list[Client] = []
 
     async def check(response: httpx.Response) -> None:

@@ -31,7 +31,7 @@ async def add_alert(pool: Pool, alert: str, **columns: Any) -> dict[str, Any]:
         "resolved_at": None,
         "resolution": None,
         "window": {"from": "2026-03-02", "to": "2026-03-05"},
-        "evidence": {"num": 0, "den": 1, "missing": ["anna"]},
+        "evidence": {"num": 0, "den": 1, "people": ["anna"]},
         "audience": [{"role": "manager", "person": "dustin"}],
         "action": "Call.",
         "episode": 1,
@@ -211,4 +211,4 @@ async def test_where_single_persons_are_not_shown_no_alert_names_one(api: Client
     assert (await api.get("/v1/alerts/user")).status_code == 404
     assert (await api.get("/v1/alerts/wave")).json()["evidence"] == {"num": 0, "den": 1}
     history = (await api.get("/v1/alerts/wave/history")).json()["items"]
-    assert "missing" not in history[0]["alert"]["evidence"]
+    assert "people" not in history[0]["alert"]["evidence"]

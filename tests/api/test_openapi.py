@@ -1,11 +1,12 @@
 """The description of the API, and what every request meets at its edge."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
+from typing import Any
 
 import jsonschema
 import pytest
-from fastapi import FastAPI
 
 from services.api import edge
 from tests.api.conftest import Client, Connect
@@ -209,3 +210,12 @@ async def test_an_idempotency_key_must_be_text(api: Client) -> None:
     for bad in ("", " ", "x" * 256):
         answer = await api.post("/v1/tenants", json={"id": "b"}, headers={"Idempotency-Key": bad})
         assert answer.status_code == 422, bad
+
+
+async def test_more_requests_at_once_than_can_be_answered_are_told_to_come_back(api: Client) -> None:
+    answers = await asyncio.gather(*(api.get("/v1/windows", timeout=60) for _ in range(edge.MOST_RUNNING + 100)))
+
+    statuses = {answer.status_code for answer in answers}
+    assert statuses == {200, 503}
+    assert all(a.headers["retry-after"] == "1" for a in answers if a.status_code == 503)
+    assert (await api.get("/v1/windows")).status_code == 200

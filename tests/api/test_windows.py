@@ -144,6 +144,7 @@ async def test_on_the_event_clock_today_is_the_day_of_the_newest_event(api: Clie
     await write(pool, [("tenant", "all", 1, date(2013, 1, 1), 0, (10, 0, 0, 0, 0, 0))])
     assert await listed(api) == []
     assert await listed(api, **{"from": "2013-01-01", "to": "2013-12-31"}) == []
+    assert await listed(api, **{"from": "2013-01-01"}) == await listed(api, to="2013-12-31") == []
 
     await pool.execute(
         """insert into tally (tenant, shard, newest)
@@ -152,6 +153,7 @@ async def test_on_the_event_clock_today_is_the_day_of_the_newest_event(api: Clie
 
     assert [item["as_of"] for item in await listed(api)][-1] == "2013-01-05"
     assert len(await listed(api, **{"from": "2012-01-01", "to": "2016-12-31"})) == 5
+    assert await listed(api, **{"from": "2013-01-06"}) == []
 
 
 @pytest.mark.parametrize(

@@ -69,16 +69,17 @@ def test_our_containers_have_no_rights_they_do_not_need(stack: dict[str, Any]) -
     assert re.search(r"^USER \d+$", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
 
 
-def test_docker_compose_accepts_it(tmp_path: Path) -> None:
-    """Where Compose is installed it has the last word; elsewhere the tests above are what there is."""
-    docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
-        old = shutil.which("docker-compose")
-        compose = [old] if old else []
-    else:
-        compose = [docker, "compose"]
-    for command in [compose] if compose else []:
-        done = subprocess.run(
-            [*command, "-f", str(FILE), "config", "--quiet"], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+def _compose() -> list[str]:
+    docker, old = shutil.which("docker"), shutil.which("docker-compose")
+    if docker and not subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
+        return [docker, "compose"]
+    return [old] if old else []
+
+
+def test_docker_compose_accepts_it() -> None:
+    if not (compose := _compose()):
+        pytest.skip("Docker Compose is not installed: the file was only read as YAML")
+
+    done = subprocess.run([*compose, "-f", str(FILE), "config", "--quiet"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr

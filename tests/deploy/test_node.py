@@ -20,11 +20,11 @@ async def test_a_killed_node_comes_back_on_its_port_with_its_topics(own_kafka: n
 
 
 def test_what_the_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(node.shutil, "which", lambda program: None if program == "mvn" else "/usr/bin/java")
+    monkeypatch.setattr("shutil.which", lambda program: None if program == "mvn" else "/usr/bin/java")
     monkeypatch.setattr(node, "CACHE", tmp_path / "none")
     assert node.missing() == "Maven is not installed"
 
-    monkeypatch.setattr(node.shutil, "which", lambda _program: None)
+    monkeypatch.setattr("shutil.which", lambda _program: None)
     assert node.missing() == "Java (17 or newer) is not installed"
     with pytest.raises(node.KafkaError, match="Java"):
         node.Node(tmp_path / "node").start()

@@ -59,7 +59,7 @@ async def create(connection: Connection, tenant: str, settings: dict[str, Any]) 
 
 async def find(connection: Connection, tenant: str, *, lock: bool = False) -> Tenant | None:
     """Return a tenant; ``lock``: nobody else changes it until the transaction ends."""
-    tail = " for update" if lock else ""
+    tail = " for no key update" if lock else ""
     row = await connection.fetchrow(f"select {_COLUMNS} from tenant where id = $1{tail}", tenant)
     return _tenant(row) if row else None
 
