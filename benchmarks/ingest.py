@@ -231,8 +231,11 @@ def run(options: argparse.Namespace, scratch: Path, started: ExitStack) -> dict[
             for name in ("echo", "ingest") if number % 2 else ("ingest", "echo"):
                 result = measure(load, ports[name], pids[name], options.seconds)
                 found.setdefault(f"{name} {kind}", []).append(result)
-                print(f"{number + 1} {name:6} {kind:6} {result['us_per_request']:9.1f} µs CPU/request"
-                      f" {result['per_second']:8.0f} requests/s", flush=True)  # fmt: skip
+                print(
+                    f"{number + 1} {name:6} {kind:6} {result['us_per_request']:9.1f} µs CPU/request"
+                    f" {result['per_second']:8.0f} requests/s",
+                    flush=True,
+                )
     return summary(found, options, resident(pids["ingest"]))
 
 
@@ -246,7 +249,9 @@ def summary(found: dict[str, list[dict[str, float]]], options: argparse.Namespac
         for kind in ("single", "batch")
     }
     per_event = [result["us_per_request"] / 100 for result in found["ingest batch"]]
-    print(f"\nsingle event, acknowledged, against a bare echo: {statistics.median(ratios['single']):.2f}x (target 2.2x)")
+    print(
+        f"\nsingle event, acknowledged, against a bare echo: {statistics.median(ratios['single']):.2f}x (target 2.2x)"
+    )
     print(f"event of a batch of 100, acknowledged:           {statistics.median(per_event):.1f} µs CPU (target 15 µs)")
     print(f"batch of 100 against a bare echo of the same:    {statistics.median(ratios['batch']):.2f}x")
     return {
@@ -261,8 +266,9 @@ def summary(found: dict[str, list[dict[str, float]]], options: argparse.Namespac
         "batch_us_per_event": round(statistics.median(per_event), 2),
         "batch_us_per_event_range": [round(min(per_event), 2), round(max(per_event), 2)],
         "batch_ratio": round(statistics.median(ratios["batch"]), 2),
-        "us_per_request": {name: round(statistics.median(r["us_per_request"] for r in results), 1)
-                           for name, results in found.items()},  # fmt: skip
+        "us_per_request": {
+            name: round(statistics.median(r["us_per_request"] for r in results), 1) for name, results in found.items()
+        },
         "ingest_resident_mib": round(memory, 1),
     }
 

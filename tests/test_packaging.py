@@ -42,15 +42,9 @@ def test_an_installed_wheel_migrates(archive: Path, tmp_path: Path, empty_databa
         opened.extractall(tmp_path / "site")
     env = {"PYTHONPATH": str(tmp_path / "site"), "UPTAKE_DATABASE": empty_database}
     program = "import services.cli as it; print(it.__file__); it.main()"
+    command = [sys.executable, "-P", "-c", program, "migrate"]
 
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program, "migrate"],
-        cwd=tmp_path,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
     assert done.stdout.splitlines() == [
         str(tmp_path / "site" / "services" / "cli" / "__init__.py"),

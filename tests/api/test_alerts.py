@@ -13,7 +13,7 @@ from tests.api.conftest import Client, Connect
 from tests.builders import NOON, add_person
 
 
-async def add_alert(pool: Pool, alert: str, **columns: Any) -> dict[str, Any]:
+async def add_alert(pool: Pool, alert: str, tenant: str = "acme", **columns: Any) -> dict[str, Any]:
     row = {
         "id": alert,
         "rule": "user-never-logged-in-d3",
@@ -39,15 +39,17 @@ async def add_alert(pool: Pool, alert: str, **columns: Any) -> dict[str, Any]:
         **columns,
     }
     names = ", ".join(f'"{name}"' for name in COLUMNS)
-    places = ", ".join(f"${n}" for n in range(2, len(COLUMNS) + 2))
+    places = ", ".join(f"${n}" for n in range(3, len(COLUMNS) + 3))
     await pool.execute(
-        f"insert into alert (tenant, fingerprint, {names}) values ('acme', $1, {places})",
+        f"insert into alert (tenant, fingerprint, {names}) values ($1, $2, {places})",
+        tenant,
         alert,
         *(row[n] for n in COLUMNS),
     )
     await pool.execute(
         """insert into alert_change (tenant, alert, kind, state, actor, as_of, body)
-           values ('acme', $1, 'opened', 'open', 'evaluator', $2, $3)""",
+           values ($1, $2, 'opened', 'open', 'evaluator', $3, $4)""",
+        tenant,
         alert,
         row["opened_at"],
         item(row),

@@ -26,9 +26,7 @@ async def test_every_operation_shows_an_example(connect: Connect) -> None:
                 assert "example" in body, (method, path)
 
 
-async def test_every_example_fits_its_description(app: FastAPI) -> None:
-
-    document = app.openapi()
+def test_every_example_fits_its_description(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             bodies = [*operation["responses"].values(), operation.get("requestBody", {})]

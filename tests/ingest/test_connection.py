@@ -15,7 +15,11 @@ LENGTH = str(len(BODY))
 END = b"\r\n"
 GOOD = head(content_length=LENGTH) + END + BODY
 CHUNKED = head(transfer_encoding="chunked") + END
-CLOSE = {"connection": "close"}
+LAST = GOOD.replace(b"host", b"connection: close\r\nhost")
+
+
+def dripped(piece: bytes, pause: float) -> list[bytes | float]:
+    return [part for _ in range(24) for part in (piece, pause)]
 
 
 def lines(count: int, size: int = 10) -> bytes:
@@ -78,15 +82,17 @@ async def test_a_malformed_or_oversized_request_is_refused_at_once(
 SLOW = [
     pytest.param([], [], 5, id="H6 no byte at all"),
     pytest.param([head()], [408], 5, id="H7 half a head, then silence"),
-    pytest.param([piece for line in range(24) for piece in (b"x-%d: y\r\n" % line if line else head(), 0.5)], [408], 5, id="H8 a dripped head"),
+    pytest.param([head(), *dripped(b"x: y\r\n", 0.5)], [408], 5, id="H8 a dripped head"),
     pytest.param([head(content_length="100") + END + b"{ "], [408], 5, id="H9 two bytes of a hundred"),
-    pytest.param([head(content_length="1000") + END, *[piece for _ in range(20) for piece in (b" ", 1.0)]], [408], 10, id="H10 a dripped body"),
-    pytest.param([CHUNKED, *[piece for _ in range(20) for piece in (b"1\r\n \r\n", 1.0)]], [408], 10, id="H10b dripped chunks"),
-    pytest.param([head(content_length="1000", expect="100-continue") + END], [100, 408], 5, id="H32 a promise, then nothing"),
+    pytest.param([head(content_length="1000") + END, *dripped(b" ", 1)], [408], 10, id="H10 a dripped body"),
+    pytest.param([CHUNKED, *dripped(b"1\r\n \r\n", 1)], [408], 10, id="H10b dripped chunks"),
+    pytest.param(
+        [head(content_length="1000", expect="100-continue") + END], [100, 408], 5, id="H32 a promise, then nothing"
+    ),
     pytest.param([GOOD], [202], 30, id="a connection kept alive without another request"),
     pytest.param([GOOD, 0.5, b"\r\n\r\n"], [202], 5.5, id="blank lines behind a request, then silence"),
     pytest.param([GOOD, 0.5, head()], [202, 408], 5.5, id="a second head that never ends"),
-]  # fmt: skip
+]
 
 
 async def test_whoever_is_slow_is_told_so_in_time_and_good_clients_do_not_notice(house: Ingest) -> None:
@@ -114,20 +120,44 @@ async def test_whoever_is_slow_is_told_so_in_time_and_good_clients_do_not_notice
 
 
 SERVED = [
-    pytest.param([GOOD.replace(b"host", b"connection: close\r\nhost")], [202], id="a plain request"),
+    pytest.param([LAST], [202], id="a plain request"),
     pytest.param([head(version="1.0", content_length=LENGTH) + END + BODY], [202], id="H29 HTTP/1.0 with a length"),
-    pytest.param([head(version="1.0", host="", content_length=LENGTH) + END + BODY], [202], id="HTTP/1.0 without a host"),
-    pytest.param([GOOD, GOOD.replace(b"host", b"connection: close\r\nhost")], [202, 202], id="two requests in turn"),
-    pytest.param([GOOD * 20 + GOOD.replace(b"host", b"connection: close\r\nhost")], [202] * 21, id="21 requests at once"),
+    pytest.param(
+        [head(version="1.0", host="", content_length=LENGTH) + END + BODY], [202], id="HTTP/1.0 without a host"
+    ),
+    pytest.param([GOOD, LAST], [202, 202], id="two requests in turn"),
+    pytest.param([GOOD * 20 + LAST], [202] * 21, id="21 requests at once"),
     pytest.param([GOOD + b"nonsense\r\n\r\n"], [202, 400], id="H33 a malformed request behind a good one"),
     pytest.param([GOOD + head() + lines(200) + END], [202, 431], id="H33b an oversized head behind a good request"),
-    pytest.param([GOOD + head(content_length="99999999") + END], [202, 413], id="H33c an oversized promise behind a good request"),
-    pytest.param([GOOD * 3 + head(transfer_encoding="chunked") + END + b"zz\r\n"], [202, 202, 202, 400], id="H33d a bad chunk behind three good requests"),
-    pytest.param([*[bytes([byte]) for byte in GOOD.replace(b"host", b"connection: close\r\nhost")]], [202], id="a request in single bytes"),
-    pytest.param([head(transfer_encoding="chunked", connection="close") + END, *[b"1\r\n%c\r\n" % byte for byte in BODY], b"0\r\n\r\n"], [202], id="a body in chunks of one byte"),
-    pytest.param([head(content_length=LENGTH, expect="100-continue", connection="close") + END, 0.3, BODY], [100, 202], id="a body after 100 Continue"),
-    pytest.param([head(content_length=LENGTH, x_forwarded_for="8.8.8.8", connection="close") + END + BODY], [202], id="H48 a forged forwarding header"),
-]  # fmt: skip
+    pytest.param(
+        [GOOD + head(content_length="99999999") + END], [202, 413], id="H33c an oversized promise behind a good request"
+    ),
+    pytest.param(
+        [GOOD * 3 + head(transfer_encoding="chunked") + END + b"zz\r\n"],
+        [202, 202, 202, 400],
+        id="H33d a bad chunk behind three good requests",
+    ),
+    pytest.param([*[bytes([byte]) for byte in LAST]], [202], id="a request in single bytes"),
+    pytest.param(
+        [
+            head(transfer_encoding="chunked", connection="close") + END,
+            *[b"1\r\n%c\r\n" % byte for byte in BODY],
+            b"0\r\n\r\n",
+        ],
+        [202],
+        id="a body in chunks of one byte",
+    ),
+    pytest.param(
+        [head(content_length=LENGTH, expect="100-continue", connection="close") + END, 0.3, BODY],
+        [100, 202],
+        id="a body after 100 Continue",
+    ),
+    pytest.param(
+        [head(content_length=LENGTH, x_forwarded_for="8.8.8.8", connection="close") + END + BODY],
+        [202],
+        id="H48 a forged forwarding header",
+    ),
+]
 
 
 @pytest.mark.parametrize(("pieces", "expected"), SERVED)

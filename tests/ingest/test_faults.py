@@ -72,6 +72,11 @@ async def lost(bootstrap: str, acknowledged: list[str]) -> set[str]:
     return set(acknowledged) - {decode(record.value).id for record in records}
 
 
+def say(line: str) -> None:
+    """Print what a fault run counted; shown with ``-s`` and in the report of a failure."""
+    print(line)  # noqa: T201
+
+
 def freeze(pid: int | None) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
@@ -83,8 +88,9 @@ def thaw(pid: int | None) -> None:
 
 
 async def test_a_frozen_kafka_is_answered_503_in_time_and_nothing_acknowledged_is_lost(
-    broker: Any, topics: dict[str, int], furnished: str, state: Path
+    broker: Any, furnished: str, state: Path
 ) -> None:
+    await installation.make_topics(furnished, broker.address, partitions=SHARDS, replication=1)
     service = Ingest(state, kafka=broker.address, database=furnished, publish_seconds=1.5).start()
     senders = Senders(lambda: service.url)
     try:
@@ -109,12 +115,11 @@ async def test_a_frozen_kafka_is_answered_503_in_time_and_nothing_acknowledged_i
     assert senders.slowest < 1.5 + 2
     assert await lost(broker.address, senders.acknowledged) == set()
     assert "Traceback" not in service.log
-    print(f"{len(senders.acknowledged)} acknowledged, 0 lost; answers {senders.answers}, slowest {senders.slowest:.2f} s")
+    say(f"{len(senders.acknowledged)} acknowledged, 0 lost; answers {senders.answers}, slowest {senders.slowest:.2f} s")
 
 
-async def test_a_killed_ingest_has_lost_nothing_that_it_acknowledged(
-    broker: Any, topics: dict[str, int], furnished: str, state: Path
-) -> None:
+async def test_a_killed_ingest_has_lost_nothing_that_it_acknowledged(broker: Any, furnished: str, state: Path) -> None:
+    await installation.make_topics(furnished, broker.address, partitions=SHARDS, replication=1)
     service = Ingest(state, kafka=broker.address, database=furnished).start()
     senders = Senders(lambda: service.url)
     for _ in range(3):
@@ -127,7 +132,7 @@ async def test_a_killed_ingest_has_lost_nothing_that_it_acknowledged(
 
     assert len(senders.acknowledged) > 100
     assert await lost(broker.address, senders.acknowledged) == set()
-    print(f"{len(senders.acknowledged)} acknowledged, 3 kills, 0 lost")
+    say(f"{len(senders.acknowledged)} acknowledged, 3 kills, 0 lost")
 
 
 async def test_an_ingest_that_is_told_to_stop_answers_what_is_under_way_and_exits_0(

@@ -153,7 +153,7 @@ def test_an_instant_has_one_spelling_on_the_log(given_time: str | None, canonica
         pytest.param("20260302T093000Z", id="basic format"),
         pytest.param("2026-03-02T09:30Z", id="no seconds"),
         pytest.param("2026-03-02T09:30:00,5Z", id="a decimal comma"),
-        pytest.param("２０２６-03-02T09:30:00Z", id="digits of another script"),
+        pytest.param("\uff12\uff10\uff12\uff16-03-02T09:30:00Z", id="digits of another script"),
         pytest.param("2026-03-02T09:30:00Z\n", id="a trailing newline"),
         pytest.param("2026-03-02T12:10:00.000001Z", id="more than ten minutes ahead"),
         pytest.param("2036-03-02T12:00:00Z", id="ten years ahead"),

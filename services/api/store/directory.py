@@ -25,8 +25,15 @@ class Known:
 
 
 async def alone(connection: Connection, tenant: str) -> None:
-    """Let one import of a tenant run at a time, for as long as it needs."""
-    await connection.execute("set local statement_timeout = '60s'")
+    """Let one import of a tenant run at a time.
+
+    Its tables may be empty at the first chunk and huge at the last, and no statistics tell: so every chunk goes by the
+    primary keys, whatever a plan made earlier would prefer.
+    """
+    await connection.execute(
+        """set local statement_timeout = '60s'; set local plan_cache_mode = force_custom_plan;
+           set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"""
+    )
     await connection.execute("select pg_advisory_xact_lock(hashtextextended('directory' || chr(10) || $1, 0))", tenant)
 
 
@@ -40,16 +47,20 @@ async def known(connection: Connection, tenant: str, users: list[str]) -> dict[s
     """Return what is held of ``users``."""
     spells: dict[str, list[Spell]] = {}
     for row in await connection.fetch(
-        """select user_id, valid_from, valid_to, team, role, manager from membership
-           where tenant = $1 and user_id = any($2) order by user_id, valid_from""",
+        """select m.* from unnest($2::text[]) as asked (id) cross join lateral (
+               select user_id, valid_from, valid_to, team, role, manager from membership
+               where tenant = $1 and user_id = asked.id order by valid_from
+           ) m""",
         tenant,
         users,
     ):
         user, start, end, team, role, manager = row
         spells.setdefault(user, []).append(Spell(start, end, Terms(team, role, manager)))
     people = await connection.fetch(
-        """select user_id, name, email, licensed_from, licensed_to, kind, attributes from person
-           where tenant = $1 and user_id = any($2)""",
+        """select p.* from unnest($2::text[]) as asked (id) cross join lateral (
+               select user_id, name, email, licensed_from, licensed_to, kind, attributes from person
+               where tenant = $1 and user_id = asked.id limit 1
+           ) p""",
         tenant,
         users,
     )
@@ -89,7 +100,9 @@ async def put_spells(connection: Connection, tenant: str, moved: Sequence[tuple[
     if not moved:
         return
     await connection.execute(
-        "delete from membership where tenant = $1 and user_id = any($2)", tenant, [user for user, _ in moved]
+        "delete from membership m using unnest($2::text[]) as gone (id) where m.tenant = $1 and m.user_id = gone.id",
+        tenant,
+        [user for user, _ in moved],
     )
     rows = [(user, *spell) for user, spells in moved for spell in spells]
     await connection.execute(

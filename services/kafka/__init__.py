@@ -1,0 +1,19 @@
+"""The way to Kafka: the only importer of aiokafka. One class appends, one reads, both in partitions and offsets."""
+
+from aiokafka.errors import MessageSizeTooLargeError
+
+from services.kafka.appender import Appender, Batch
+from services.kafka.errors import LogUnavailableError, OutOfRangeError
+from services.kafka.reader import LogRecord, Reader
+from services.kafka.topics import ensure_topics
+
+__all__ = [
+    "Appender",
+    "Batch",
+    "LogRecord",
+    "LogUnavailableError",
+    "MessageSizeTooLargeError",
+    "OutOfRangeError",
+    "Reader",
+    "ensure_topics",
+]

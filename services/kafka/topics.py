@@ -1,0 +1,44 @@
+"""Makes the topics, and tells how many partitions they have."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS
+from services.kafka.errors import LogUnavailableError
+
+
+async def ensure_topics(bootstrap: str, *, partitions: int, replication: int) -> dict[str, int]:
+    """Create the topics that are missing; return each topic's number of partitions.
+
+    Raises:
+        LogUnavailableError: no broker answers.
+    """
+    wanted = {EVENTS: partitions, DEAD_LETTERS: 1, ALERTS: 1}
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        present = set(await admin.list_topics())
+        for name, count in wanted.items():
+            if name not in present:
+                with contextlib.suppress(TopicAlreadyExistsError):
+                    await admin.create_topics([NewTopic(name, count, replication)])
+        return await _counted(admin, list(wanted))
+    except (KafkaError, OSError) as error:
+        raise LogUnavailableError(f"{type(error).__name__}: {error}") from error
+    finally:
+        with contextlib.suppress(Exception):
+            await admin.close()
+
+
+async def _counted(admin: Any, names: list[str]) -> dict[str, int]:  # noqa: ANN401
+    """Return each topic's number of partitions, once the broker knows of all (a new topic takes a moment)."""
+    for _ in range(100):
+        counts = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(names)}
+        if all(counts.get(name) for name in names):
+            return counts
+        await asyncio.sleep(0.05)
+    raise LogUnavailableError("the broker does not show the topics that were created")
