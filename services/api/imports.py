@@ -33,11 +33,16 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one row changes. ``spells`` None: the memberships stay; ``recount``: the windows must follow."""
+    """What one row changes.
+
+    ``spells`` None: the memberships stay; ``gone``: the first days of those that are no more; ``recount``: the windows
+    must follow.
+    """
 
     user: str
     person: Known
     spells: list[Spell] | None
+    gone: list[date]
     recount: bool
     new: bool
 
@@ -56,14 +61,15 @@ def decide(row: PersonRow, known: Known | None, when: When) -> Change | None:
     before = known or NOBODY
     person = _person(row.values, before)
     if known is None:
-        return Change(row.user, person, first(_terms(row, None), when.effective_from), recount=True, new=True)
+        return Change(row.user, person, first(_terms(row, None), when.effective_from), [], recount=True, new=True)
     standing = current(known.spells, when.effective_from or when.today or date.min)
     spells = changed(known.spells, _terms(row, standing), effective_from=when.effective_from, today=when.today)
     moved = spells != list(known.spells)
+    gone = sorted({spell.start for spell in known.spells} - {spell.start for spell in spells})
     if person == before and not moved:
         return None
     recount = _counting(person) != _counting(before) or counted(spells) != counted(known.spells)
-    return Change(row.user, person, spells if moved else None, recount=recount, new=False)
+    return Change(row.user, person, spells if moved else None, gone, recount=recount, new=False)
 
 
 def _person(values: dict[str, Any], before: Known) -> Known:
@@ -140,7 +146,9 @@ async def run(
 
 async def _write(connection: Connection, tenant: str, changes: list[Change], shards: int) -> None:
     await store.put_people(connection, tenant, [(change.user, change.person) for change in changes])
-    moved = [(change.user, change.spells) for change in changes if change.spells is not None]
-    await store.put_spells(connection, tenant, moved)
+    gone = [(change.user, start) for change in changes for start in change.gone]
+    await store.drop_spells(connection, tenant, gone)
+    held = [(change.user, spell) for change in changes for spell in change.spells or ()]
+    await store.put_spells(connection, tenant, held)
     queued = [(c.user, shard_of(person_key(tenant, c.user), shards)) for c in changes if c.recount]
     await store.queue(connection, tenant, queued)

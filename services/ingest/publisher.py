@@ -81,8 +81,6 @@ class Publisher:
         self._tasks: set[asyncio.Task[None]] = set()
         instruments.pending_bytes.set_function(lambda: self._pending)
 
-    # ------------------------------------------------------------ what the front door calls
-
     def wrong(self) -> str | None:
         """Return why events cannot be taken, or None when they can."""
         if self._connection.appender is None:
@@ -114,8 +112,6 @@ class Publisher:
             refused |= outcome
         return [place for place, record in enumerate(records) if id(record) in refused] if refused else []
 
-    # ------------------------------------------------------------ gathering
-
     def _place(self, records: Sequence[Record], timestamp: int) -> list[_Gather]:
         touched: dict[_Gather, None] = {}
         shards, opened = self._connection.shards, self._open
@@ -135,9 +131,8 @@ class Publisher:
 
     def _begin(self, partition: int) -> _Gather:
         loop = asyncio.get_running_loop()
-        gather = _Gather(partition, loop.create_future(), loop.time())
+        gather = self._open[partition] = _Gather(partition, loop.create_future(), loop.time())
         gather.deadline = loop.call_later(self._wait, self._expire, gather)
-        self._open[partition] = gather
         return gather
 
     def _close(self, gather: _Gather) -> None:
@@ -199,8 +194,6 @@ class Publisher:
             del self._open[gather.partition]
         else:
             self._full[gather.partition].remove(gather)
-
-    # ------------------------------------------------------------ sending
 
     def _send(self, gathers: Sequence[_Gather]) -> None:
         for gather in gathers:
@@ -268,8 +261,6 @@ class Publisher:
                 self._instruments.publish_seconds.observe(asyncio.get_running_loop().time() - gather.opened)
             gather.done.set_result(outcome)
         self._advance(gather)
-
-    # ------------------------------------------------------------ life
 
     async def run(self) -> None:
         """Keep connected; runs until it is cancelled."""

@@ -200,3 +200,26 @@ async def test_a_record_that_is_no_event_is_kept_with_its_reason_and_stops_nothi
     assert (outcome.folded, outcome.dead_letter) == (2, 1)
     assert (letter["log_offset"], letter["value"]) == (1, value)
     assert reason.lower() in letter["reason"].lower()
+
+
+async def test_what_postgres_refuses_is_isolated_by_halving_and_its_neighbours_count(pool: Pool) -> None:
+    log, tenants = Log(), Tenants()
+    rng = random.Random(7)
+    at = datetime(2026, 1, 6, 9, tzinfo=UTC)
+    for n in range(400):
+        log.append(event(n, f"u{n}", at))
+    entries = next(entries for entries in log.records.values() if len(entries) > 100)
+    number = next(number for number, mine in log.records.items() if mine is entries)
+    for place in (3, 77, 78):
+        user = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(4000))  # longer than an index takes
+        while shard_of(f"acme\0{user}".encode(), SHARDS) != number:
+            user = user[1:] + "x"
+        entries[place].value = encode("acme", event(10_000 + place, user, at)).value
+    outcome = await (await own(pool, number, tenants)).fold(pool, entries, NOW)
+    letters = await pool.fetch("select log_offset, reason from dead_letter order by log_offset")
+
+    assert (outcome.folded, outcome.dead_letter) == (len(entries) - 3, 3)
+    assert [letter["log_offset"] for letter in letters] == [3, 77, 78]
+    assert all("ProgramLimitExceeded" in letter["reason"] for letter in letters)
+    assert await pool.fetchval("select sum(events)::int from person_day") == len(entries) - 3
+    assert await pool.fetchval("select next_offset from position where shard = $1", number) == len(entries)

@@ -182,19 +182,21 @@ def head(method: str = "POST", path: str = "/v1/events", version: str = "1.1", h
     return "\r\n".join(lines).encode() + b"\r\n"
 
 
-async def on_the_log(bootstrap: str, *, partitions: int, seconds: float = 10, at_least: int = 0) -> list[Any]:
-    """Return the records on the events topic, waiting for ``at_least`` of them."""
+async def on_the_log(
+    bootstrap: str, *, partitions: int, seconds: float = 15, at_least: int = 0, containing: bytes = b""
+) -> list[Any]:
+    """Return the records on the events topic that are ``containing`` something, waiting for ``at_least`` of them."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.assign([TopicPartition(EVENTS, number) for number in range(partitions)])
         found: list[Any] = []
+        silent = 0
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and (silent < 3 or len(found) < at_least):
             taken = await consumer.getmany(timeout_ms=300)
-            found += [record for records in taken.values() for record in records]
-            if not taken and len(found) >= at_least:
-                break
+            silent = 0 if taken else silent + 1
+            found += [record for records in taken.values() for record in records if containing in record.value]
         return found
     finally:
         await consumer.stop()

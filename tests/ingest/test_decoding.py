@@ -166,13 +166,13 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), inner)
     ),
-    max_leaves=12,
+    max_leaves=6,
 )
 layouts = st.sampled_from([{}, {"separators": (",", ":")}, {"indent": 1}, {"separators": (" ,", " : ")}])
 
 
 @given(st.lists(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), json_values), max_size=4), layouts)
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_both_roads_read_what_the_standard_library_reads(events: list[dict[str, Any]], layout: Any) -> None:
     body = json.dumps(events, **layout).encode()
 

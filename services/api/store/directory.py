@@ -32,7 +32,7 @@ async def alone(connection: Connection, tenant: str) -> None:
     """
     await connection.execute(
         """set local statement_timeout = '60s'; set local plan_cache_mode = force_custom_plan;
-           set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"""
+           set local enable_seqscan = off"""
     )
     await connection.execute("select pg_advisory_xact_lock(hashtextextended('directory' || chr(10) || $1, 0))", tenant)
 
@@ -95,26 +95,35 @@ async def put_people(connection: Connection, tenant: str, people: Sequence[tuple
     )
 
 
-async def put_spells(connection: Connection, tenant: str, moved: Sequence[tuple[str, Sequence[Spell]]]) -> None:
-    """Replace the memberships of people."""
-    if not moved:
+async def put_spells(connection: Connection, tenant: str, spells: Sequence[tuple[str, Spell]]) -> None:
+    """Insert or replace spells of people, each by its first day."""
+    if not spells:
         return
     await connection.execute(
-        "delete from membership m using unnest($2::text[]) as gone (id) where m.tenant = $1 and m.user_id = gone.id",
-        tenant,
-        [user for user, _ in moved],
-    )
-    rows = [(user, *spell) for user, spells in moved for spell in spells]
-    await connection.execute(
         """insert into membership (tenant, user_id, valid_from, valid_to, team, role, manager)
-           select $1, * from unnest($2::text[], $3::date[], $4::date[], $5::text[], $6::text[], $7::text[])""",
+           select $1, * from unnest($2::text[], $3::date[], $4::date[], $5::text[], $6::text[], $7::text[])
+           on conflict (tenant, user_id, valid_from) do update set
+               valid_to = excluded.valid_to, team = excluded.team, role = excluded.role, manager = excluded.manager""",
         tenant,
-        [row[0] for row in rows],
-        [row[1] for row in rows],
-        [row[2] for row in rows],
-        [row[3].team for row in rows],
-        [row[3].role for row in rows],
-        [row[3].manager for row in rows],
+        [user for user, _ in spells],
+        [spell.start for _, spell in spells],
+        [spell.end for _, spell in spells],
+        [spell.terms.team for _, spell in spells],
+        [spell.terms.role for _, spell in spells],
+        [spell.terms.manager for _, spell in spells],
+    )
+
+
+async def drop_spells(connection: Connection, tenant: str, starts: Sequence[tuple[str, date]]) -> None:
+    """Delete spells of people, each named by its first day."""
+    if not starts:
+        return
+    await connection.execute(
+        """delete from membership where tenant = $1 and user_id = any($2)
+           and (user_id, valid_from) in (select * from unnest($2::text[], $3::date[]))""",
+        tenant,
+        [user for user, _ in starts],
+        [start for _, start in starts],
     )
 
 
