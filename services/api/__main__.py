@@ -13,7 +13,9 @@ import uvicorn
 
 from services import settings as configuration
 from services.api import app as application
+from services.api import edge
 from services.api.store.keys import ensure_admin_key
+from services.guard import GuardedProtocol
 from services.observability import start_logging
 from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Pool, close_pool, wait_for_pool
 from services.settings import SettingError, Settings
@@ -31,6 +33,13 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Guarded(GuardedProtocol):
+    """A directory file may be large and its sender slow."""
+
+    max_body = max(edge.MOST_BYTES_AT.values())
+    body_seconds = 60.0
 
 
 def _now() -> datetime:
@@ -70,6 +79,8 @@ async def _serve(settings: Settings) -> None:
                 app,
                 host=settings.host,
                 port=settings.api_port,
+                http=_Guarded,
+                loop="uvloop",
                 log_config=None,
                 access_log=False,
                 server_header=False,

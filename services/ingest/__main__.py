@@ -17,9 +17,10 @@ from typing import Any, Final
 import uvicorn
 
 from services import settings as setting
+from services.guard import GuardedProtocol
 from services.ingest.app import FrontDoor
 from services.ingest.behind import application
-from services.ingest.guard import GuardedProtocol
+from services.ingest.bodies import MAX_BODY
 from services.ingest.instruments import Instruments
 from services.ingest.publisher import Publisher
 from services.ingest.registry import Registry
@@ -51,6 +52,7 @@ class _Server(uvicorn.Server):
 def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> _Server:  # noqa: ANN401 - an ASGI app
     class Guarded(GuardedProtocol):
         refused = staticmethod(instruments.refused)
+        max_body = MAX_BODY
 
     return _Server(
         uvicorn.Config(

@@ -1,6 +1,6 @@
 """A request's body: taken whole within its limit, and unpacked without letting a bomb go off.
 
-How long a body may take is the guard's matter (see ``guard``); here is only how much there may be of it.
+How long a body may take is the guard's matter (see ``services.guard``); here is only how much there may be of it.
 """
 
 import zlib

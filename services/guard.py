@@ -9,14 +9,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from services.ingest.bodies import MAX_BODY
-from services.ingest.problems import CONTENT_TYPE, problem
 
 HEAD_SECONDS: Final = 5.0
 BODY_IDLE_SECONDS: Final = 5.0
-BODY_SECONDS: Final = 10.0
 LINGER_SECONDS: Final = 2.0
 MAX_HEAD: Final = 32 * 1024
 MAX_HEADERS: Final = 100
@@ -30,19 +27,16 @@ _LENGTH_DIGITS: Final = 18
 _DETAILS: Final = {
     400: "The request is not HTTP/1.1 as it should be.",
     408: "The request took too long to arrive.",
-    413: "A body has at most 5 MiB.",
     414: "The request line is too long.",
     431: "The head has more than 32 KiB or 100 fields.",
 }
 
 
-def _answer(status: int) -> bytes:
-    body = problem(status, _DETAILS[status]).body
-    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
-    return head.encode() + b"content-type: " + CONTENT_TYPE + b"\r\n\r\n" + body
-
-
-_ANSWERS: Final = {status: _answer(status) for status in _DETAILS}
+def _answer(status: int, max_body: int) -> bytes:
+    title, detail = HTTPStatus(status).phrase, _DETAILS.get(status, f"A body has at most {max_body >> 20} MiB.")
+    body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    head = f"HTTP/1.1 {status} {title}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
+    return head.encode() + b"content-type: application/problem+json\r\n\r\n" + body
 
 
 class _StopParsingError(Exception):
@@ -51,6 +45,12 @@ class _StopParsingError(Exception):
 
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with time-outs and bounds for heads and bodies."""
+
+    max_body: int = 5 << 20
+    """The most bytes of a body as it is sent."""
+
+    body_seconds: float = 10.0
+    """How long a whole body may take."""
 
     refused: Callable[[int], None] = staticmethod(lambda _status: None)
     """Told of each refusal; whoever counts them puts its own function here."""
@@ -90,7 +90,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if not self._in_head:
             self._heard_at = self.loop.time()
-            self._body_end = self._heard_at + BODY_SECONDS
+            self._body_end = self._heard_at + self.body_seconds
             self._arm(BODY_IDLE_SECONDS)
         elif self._begun or self._is_idle():
             self._arm(HEAD_SECONDS)
@@ -139,7 +139,7 @@ class GuardedProtocol(HttpToolsProtocol):
             status = 431
         elif hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             status = 400
-        elif length and (len(length) > _LENGTH_DIGITS or int(length) > MAX_BODY):
+        elif length and (len(length) > _LENGTH_DIGITS or int(length) > self.max_body):
             status = 413
         if status:
             self._refuse(status, own=False)
@@ -154,7 +154,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Count a body while it arrives."""
         self._body_bytes += len(body)
         self._unparsed -= len(body)
-        if self._body_bytes > MAX_BODY:
+        if self._body_bytes > self.max_body:
             self._refuse(413, own=True)
             raise _StopParsingError
         super().on_body(body)
@@ -204,7 +204,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Answer ``status`` as soon as all earlier requests are answered; ``own``: the current cycle is refused."""
         if self._refusal is not None or self.transport.is_closing():
             return
-        self._refusal = _ANSWERS[status]
+        self._refusal = _answer(status, self.max_body)
         self._disarm()
         self.refused(status)
         if own:
