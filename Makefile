@@ -24,8 +24,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: install ## Show the whole product on a simulated rollout; Ctrl-C stops everything (make demo ARGS=--exit)
 	$(BIN)/uptake demo $(ARGS)
 
-test: install ## Run the test suite (make test ARGS="-k windows")
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## Run the test suite on all cores (make test ARGS="-k windows")
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: install ## Look at style, types and import contracts
 	$(BIN)/ruff check .

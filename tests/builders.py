@@ -127,7 +127,8 @@ async def enter(pool: postgres.Pool, user: str, entry: Entry, shards: int, tenan
         )
         await tx.execute("delete from membership where tenant = $1 and user_id = $2", tenant, user)
         await tx.executemany(
-            "insert into membership (tenant, user_id, valid_from, valid_to, team, role) values ($1, $2, $3, $4, $5, $6)",
+            "insert into membership (tenant, user_id, valid_from, valid_to, team, role)"
+            " values ($1, $2, $3, $4, $5, $6)",
             [(tenant, user, *spell) for spell in entry.spells],
         )
         await tx.execute(

@@ -73,9 +73,12 @@ def cloud_event(number: int | str = 1, **changes: Any) -> dict[str, Any]:
 
 
 class Ingest:
-    """``python -m services.ingest`` on a free port."""
+    """``python -m services.ingest`` on a free port; ``module``: a mutant of it."""
 
-    def __init__(self, state: Path, *, kafka: str, database: str, **settings: object) -> None:
+    def __init__(
+        self, state: Path, *, kafka: str, database: str, module: str = "services.ingest", **settings: object
+    ) -> None:
+        self._module = module
         self.port = child.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = state / "ingest.log"
@@ -95,7 +98,7 @@ class Ingest:
         """Start it; returns when it is ready (or, without ``ready``, when it listens)."""
         with self.log_path.open("ab") as log:
             self.process = child.start(
-                [sys.executable, "-m", "services.ingest"], env=self._env, output=log, at_parents_end=signal.SIGKILL
+                [sys.executable, "-m", self._module], env=self._env, output=log, at_parents_end=signal.SIGKILL
             )
         end = time.monotonic() + 30
         while time.monotonic() < end:

@@ -135,6 +135,24 @@ async def test_a_killed_ingest_has_lost_nothing_that_it_acknowledged(broker: Any
     say(f"{len(senders.acknowledged)} acknowledged, 3 kills, 0 lost")
 
 
+async def test_an_ingest_that_answers_before_the_acknowledgement_is_noticed(
+    tansu: Broker, furnished: str, state: Path
+) -> None:
+    await installation.make_topics(furnished, tansu.address, partitions=SHARDS, replication=1)
+    hasty = Ingest(state, kafka=tansu.address, database=furnished, module="tests.faults.hasty_ingest").start()
+    senders = Senders(lambda: hasty.url)
+    await asyncio.sleep(1)
+    freeze(tansu.pid)
+    await asyncio.sleep(1)
+    assert await asyncio.to_thread(hasty.stop, signal.SIGKILL) == -signal.SIGKILL
+    thaw(tansu.pid)
+    await asyncio.to_thread(hasty.start)
+    await senders.stop()
+    hasty.stop()
+
+    assert await lost(tansu.address, senders.acknowledged)
+
+
 async def test_an_ingest_that_is_told_to_stop_answers_what_is_under_way_and_exits_0(
     tansu: Broker, furnished: str, state: Path
 ) -> None:

@@ -129,11 +129,9 @@ def test_any_batching_and_any_directory_change_ends_in_the_brute_force_cells(
 def test_a_cell_that_changes_after_it_was_final_is_restated_once_per_batch() -> None:
     deltas = Deltas()
     member = (Term("team", "A", 0, FOREVER),)
+    changes = [DayChange(10, 2, fresh=True, fresh_login=True), DayChange(12, 1, fresh=True, fresh_login=False)]
 
-    extend(
-        deltas, "t", member, [DayChange(10, 2, fresh=True, fresh_login=True), DayChange(12, 1, fresh=True, fresh_login=False)],
-        active=[], logged_in=[], final=11,
-    )  # fmt: skip
+    extend(deltas, "t", member, changes, active=[], logged_in=[], final=11)
     revisions = {day: cell[REVISION] for (_, length, day), cell in totals(deltas.settle()).items() if length == 7}
 
     assert {day: revisions[day] for day in (10, 11)} == {10: 1, 11: 1}
