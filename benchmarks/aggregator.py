@@ -39,7 +39,7 @@ class Case:
     office: Office
     events: int
     kafka: str = ""
-    loaded: Preloaded = Preloaded(0, 0)
+    loaded: Preloaded = field(default_factory=lambda: Preloaded(0, 0))
     results: list["Result"] = field(default_factory=list)
 
 
@@ -62,7 +62,7 @@ class Result:
 
 def cases(*, quick: bool) -> dict[str, Case]:
     """Return what is compared: ten times the people, and twenty-six times the history."""
-    small, many, few = (2_000, 10_000, 500) if quick else (10_000, 100_000, 2_000)
+    small, many, few = (2_000, 10_000, 500) if quick else (10_000, 100_000, 1_000)
     teams = 100 if quick else 500
     base, crowd = Office(small, teams=teams), Office(many, teams=teams)
     young, old = Office(few, teams=few // 20), Office(few, teams=few // 20, history=730)
@@ -126,14 +126,14 @@ async def drain(connection: Connection, aggregator: int, server: int, wanted: in
             raise SystemExit(f"WRONG: stalled at {records} of {wanted} records")
 
 
-async def run(case: Case, name: str, server: Postgres) -> Result:
+async def run(case: Case, name: str, server: Postgres, tried: dict[str, str]) -> Result:
     """Fold the case's events once."""
     assert server.pid is not None
     async with copy_of(server, name) as url:
         connection = await postgres.connect(url, name="benchmark")
         calibration = measure.calibrate()
         settings = {"kafka": case.kafka, "database": url, "aggregator_port": child.free_port(), "session_ms": 6000}
-        with engines.service("services.aggregator", **settings, evaluate_seconds=3600) as aggregator:
+        with engines.service("services.aggregator", **settings, evaluate_seconds=3600, **tried) as aggregator:
             first, last = await drain(connection, aggregator.pid, server.pid, case.loaded.records)
         events = last.records - first.records
         newest = await connection.fetchval("select max(day) from person_day")
@@ -185,7 +185,7 @@ async def measured(options: Any, server: Postgres, brokers: ExitStack) -> dict[s
         await prepare(case, name, server, brokers.enter_context(engines.broker(options.broker)), options.seed)
     for number in range(options.repetitions):
         for name in wanted if number % 2 == 0 else reversed(wanted):
-            result = await run(case := wanted[name], name, server)
+            result = await run(case := wanted[name], name, server, measure.settings(options))
             case.results.append(result)
             print(
                 f"{number + 1} {case.name:24} python {result.python:6.1f}  postgres {result.postgres:6.1f}"

@@ -36,8 +36,7 @@ class Found:
     """What the runs gave."""
 
     rates: list[float] = field(default_factory=list)
-    services: list[float] = field(default_factory=list)
-    postgres: list[float] = field(default_factory=list)
+    cpu: list[dict[str, float]] = field(default_factory=list)
     fresh: list[float] = field(default_factory=list)
     refused: int = 0
     cells: int = 0
@@ -55,12 +54,13 @@ async def flat_out(running: Product, connection: Connection, bodies: list[bytes]
         await traffic.until_folded(connection, expected)
         took, after = time.monotonic() - started, running.cpu()
         found.refused += sum(sender.refused for sender in opened)
+    cost = {name: (used - before[name]) / events * 1e6 for name, used in after.items()}
     found.rates.append(events / took)
-    found.services.append((after[0] - before[0]) / events * 1e6)
-    found.postgres.append((after[1] - before[1]) / events * 1e6)
+    found.cpu.append(cost)
+    parts = "  ".join(f"{name} {used:.1f}" for name, used in cost.items())
     print(
         f"flat out: accepted {events / accepted:,.0f} events/s, in the windows {events / took:,.0f} events/s;"
-        f" services {found.services[-1]:.1f}, Postgres {found.postgres[-1]:.1f} CPU-s/M; calibration {calibration:.3f}",
+        f"  {parts} CPU-s/M; calibration {calibration:.3f}",
         flush=True,
     )
 
@@ -105,9 +105,7 @@ class Probes:
             await asyncio.sleep(max(0.0, POLL_SECONDS - (now - looked)))
 
 
-async def half_speed(
-    running: Product, connection: Connection, bodies: list[bytes], rate: float, probes: Probes, count: int, seed: int
-) -> None:
+async def half_speed(running: Product, bodies: list[bytes], rate: float, probes: Probes, count: int, seed: int) -> None:
     """Send ``bodies`` at ``rate`` events a second with ``count`` probes among them."""
     eyes = await postgres.connect(running.url, name="benchmark-probes")
     seconds = len(bodies) * traffic.BATCH / rate
@@ -134,8 +132,7 @@ async def measured(running: Product, people: Office, options: argparse.Namespace
     """Run both parts and check that nothing is missing."""
     found = Found()
     connection = await postgres.connect(running.url, name="benchmark")
-    while await connection.fetchval("select exists (select from directory_change)"):
-        await asyncio.sleep(0.1)
+    await traffic.until_enrolled(connection)
     stream = office.events(people, options.seed)
     await flat_out(running, connection, _take(stream, options.events // 10), Found())  # warm
     for _ in range(options.repetitions):
@@ -144,7 +141,7 @@ async def measured(running: Product, people: Office, options: argparse.Namespace
     following = next(stream)
     bodies = _take(chain([following], stream), int(rate * options.seconds) // traffic.BATCH * traffic.BATCH)
     probes = Probes(following["time"])
-    await half_speed(running, connection, bodies, rate, probes, options.probes, options.seed)
+    await half_speed(running, bodies, rate, probes, options.probes, options.seed)
     found.fresh = probes.ages
     sent = options.events // 10 + options.repetitions * options.events + len(bodies) * traffic.BATCH + probes.sent
     await traffic.until_folded(connection, sent)
@@ -158,12 +155,14 @@ async def measured(running: Product, people: Office, options: argparse.Namespace
 
 def figures(found: Found) -> list[Figure]:
     """Return the lines of the table."""
-    total = Spread.of(ours + theirs for ours, theirs in zip(found.services, found.postgres, strict=True))
+    total = Spread.of(sum(cost.values()) for cost in found.cpu)
     p50, p99 = (Spread.of([quantile(found.fresh, share)]) for share in (0.5, 0.99))
     return [
         Figure("end to end: all services + Postgres", total, "CPU-s/M", 60, 45),
-        Figure("end to end: services", Spread.of(found.services), "CPU-s/M"),
-        Figure("end to end: Postgres", Spread.of(found.postgres), "CPU-s/M"),
+        *(
+            Figure(f"end to end: {name}", Spread.of(cost[name] for cost in found.cpu), "CPU-s/M")
+            for name in found.cpu[0]
+        ),
         Figure("end to end: sustained, generator and broker on the same cores", Spread.of(found.rates), "events/s"),
         Figure(f"freshness at half of that, p50 of {len(found.fresh)}", p50, "s"),
         Figure(f"freshness at half of that, p99 of {len(found.fresh)}", p99, "s", 1.5, 0.5),
@@ -183,7 +182,7 @@ def main() -> None:
     options.probes = options.probes or (50 if options.quick else 200)
     options.seconds = options.seconds or (8.0 if options.quick else 30.0)
     people = Office(2_000 if options.quick else 10_000, teams=100 if options.quick else 500)
-    with traffic.product(options.broker, people, probes=options.probes) as running:
+    with traffic.product(options.broker, people, probes=options.probes, settings=measure.settings(options)) as running:
         found = asyncio.run(measured(running, people, options))
     measure.report("end-to-end", options, figures(found), refused=found.refused, cells=found.cells)
 

@@ -1,4 +1,4 @@
-"""How the benchmarks measure: CPU seconds of whole process trees, medians with their range, and the machine they ran on.
+"""How the benchmarks measure: CPU seconds of process trees, medians with their range, and the machine they ran on.
 
 CPU seconds (user and system) come from /proc and include children that ended, so a database that starts a process for
 each connection is counted whole. They still move with what else the machine does: every repetition stands beside a
@@ -69,6 +69,11 @@ def cpu(*roots: int) -> float:
     )
 
 
+def cpu_alone(pid: int) -> float:
+    """Return the CPU seconds of one process without its children."""
+    return _stats()[pid].own
+
+
 def resident(pid: int) -> float:
     """Return the resident memory of one process in MiB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / MIB
@@ -108,8 +113,9 @@ class Spread:
         return cls(statistics.median(known), known[0], known[-1], len(known))
 
     def __str__(self) -> str:
-        ends = f" ({self.low:.2f}..{self.high:.2f})" if self.count > 1 else ""
-        return f"{self.median:.2f}{ends}"
+        form = ",.0f" if self.median >= 1000 else ".2f"
+        ends = f" ({self.low:{form}}..{self.high:{form}})" if self.count > 1 else ""
+        return f"{self.median:{form}}{ends}"
 
     def json(self) -> dict[str, float]:
         """Return it as JSON."""
@@ -194,7 +200,13 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--broker", choices=("tansu", "kafka"), default="tansu", help="[default: tansu, embedded]")
     parser.add_argument("--quick", action="store_true", help="small and once: shows that it works, judges nothing")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings to try, as cycle_ms=400")
     return parser
+
+
+def settings(options: argparse.Namespace) -> dict[str, str]:
+    """Return the settings to try."""
+    return {name: value for name, _, value in (text.partition("=") for text in options.set)}
 
 
 def report(benchmark: str, options: argparse.Namespace, figures: Sequence[Figure], **more: object) -> None:
@@ -203,6 +215,7 @@ def report(benchmark: str, options: argparse.Namespace, figures: Sequence[Figure
     found = {
         "benchmark": benchmark,
         "quick": options.quick,
+        "settings": settings(options),
         "machine": machine(broker=options.broker, seed=options.seed),
         "figures": [figure.json() for figure in figures],
         **more,

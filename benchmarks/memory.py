@@ -70,7 +70,7 @@ def main() -> None:
     options: argparse.Namespace = parser.parse_args()
     options.events = options.events or (50_000 if options.quick else 2_000_000)
     people = Office(2_000 if options.quick else 10_000, teams=100 if options.quick else 500)
-    with traffic.product(options.broker, people) as running:
+    with traffic.product(options.broker, people, settings=measure.settings(options)) as running:
         found = asyncio.run(measured(running, people, options.events, options.seed))
     measure.report("memory", options, figures(found, options.events), resident_mib=found)
 

@@ -210,6 +210,7 @@ async def furnish(connection: Connection, office: Office, shards: int, *, clock:
         "$FOREVER": 2_932_897,
     }
     homes = [shard_of(person_key(TENANT, user_name(person)), shards) for person in range(office.people)]
+    await connection.execute("set work_mem = '256MB'")
     await connection.execute(_filled(_PEOPLE, names), homes, timeout=60)
     await connection.execute(_filled(_DIRECTORY, names), timeout=300)
     if office.history:
@@ -244,7 +245,7 @@ seen as (
     count(*) as user_days
   from days d join person_day p on p.tenant = 'bench' and p.day > d.as_of - d.w and p.day <= d.as_of
   join membership m using (tenant, user_id),
-  lateral (values ('tenant', 'all'), ('team', m.team), ('role', m.role)) as g(dimension, key)
+  lateral (values ('tenant', 'all'), ('team', m.team), ('role', m.role)) as g(dimension, key) where g.key is not null
   group by 1, 2, 3, 4)
 select count(*) as cells, count(*) filter (where
   coalesce(t.active, 0) <> coalesce(s.active, 0) or coalesce(t.logged_in, 0) <> coalesce(s.logged_in, 0)

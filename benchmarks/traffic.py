@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -61,21 +61,23 @@ class Product:
                 found[match[1].removeprefix("services.")] = pid
         return found
 
-    def cpu(self) -> tuple[float, float]:
-        """Return the CPU seconds used by our processes, and by Postgres."""
+    def cpu(self) -> dict[str, float]:
+        """Return the CPU seconds used by each of our processes, and by Postgres."""
         assert self.server.pid is not None
-        return measure.cpu(self.stack.pid), measure.cpu(self.server.pid)
+        ours = {name: measure.cpu_alone(pid) for name, pid in self.services().items()}
+        return {**ours, "postgres": measure.cpu(self.server.pid)}
 
 
 @contextmanager
-def product(broker: str, people: Office, *, probes: int = 0) -> Iterator[Product]:
+def product(broker: str, people: Office, *, probes: int = 0, settings: Mapping[str, str]) -> Iterator[Product]:
     """Run the product with ``people`` in its directory, and ``probes`` people with a team of their own."""
     with engines.broker(broker) as kafka, engines.database() as server:
         url = server.url(DATABASE)
         asyncio.run(_prepare(server, kafka, people, probes))
         stack = Stack(fresh_directory())
         try:
-            stack.start(kafka=kafka, database=url, max_pending_mib=256, partitions=PARTITIONS)
+            tried: dict[str, Any] = {"partitions": PARTITIONS, **settings}
+            stack.start(kafka=kafka, database=url, **tried)
             yield Product(stack, server, url)
         finally:
             stack.remove()
@@ -177,6 +179,15 @@ async def send_all(opened: Sequence[Sender], bodies: Iterator[bytes], pace: Pace
             await sender.send(body)
 
     await asyncio.gather(*(one(sender) for sender in opened))
+
+
+async def until_enrolled(connection: Connection) -> None:
+    """Wait until the probes' people are counted."""
+    for _ in range(600):
+        if not await connection.fetchval("select exists (select from directory_change)"):
+            return
+        await asyncio.sleep(0.1)
+    raise SystemExit("WRONG: the directory was not followed")
 
 
 async def until_folded(connection: Connection, count: int, *, seconds: float = 180.0) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from schemas.topics import EVENTS, GROUP
@@ -127,8 +127,7 @@ class Consumer:
             if generation != self._generation:
                 return
             await self._take(number, records)
-        if total < self._settings.batch_records:
-            await self._watch_quiet(taken.keys())
+        await self._watch(taken.keys())
         await self._follow_directory()
         await self._tell(reader, taken.keys())
         if 0 < total < self._settings.batch_records // 4:
@@ -137,8 +136,9 @@ class Consumer:
     # ------------------------------------------------------------ ownership
 
     def _forget(self) -> None:
-        """Drop everything believed about positions; the next round takes over anew."""
+        """Drop everything believed about positions and tenants; the next round takes over anew."""
         self._generation += 1
+        self._tenants = Tenants()
         self._readings.clear()
         self._audit_at = 0
 
@@ -188,31 +188,34 @@ class Consumer:
                 self._instruments.events.labels(name).inc(count)
         self._letters = self._letters or outcome.dead_letter > 0
 
-    # ------------------------------------------------------------ quiet shards
+    # ------------------------------------------------------------ drained shards
 
-    async def _watch_quiet(self, busy: Collection[int]) -> None:
+    async def _watch(self, busy: Collection[int]) -> None:
         for number, reading in list(self._readings.items()):
-            if number not in busy and (answered := await reading.watch()) is not None:
-                self._answered_at = max(self._answered_at, answered)
-            elif number in busy:
+            answered = await reading.watch()
+            if number in busy:
                 self._answered_at = self._now_ms()
+            elif answered is not None:
+                self._answered_at = max(self._answered_at, answered)
         if due := [reading for reading in self._readings.values() if reading.due_to_recognise()]:
             await self._note_drained(force=True)
             for reading in due:
                 reading.recognise_again()
 
     async def _note_drained(self, *, force: bool = False) -> None:
-        now = self._now_ms()
-        if not force and now < self._drained_at:
+        if not force and self._now_ms() < self._drained_at:
             return
+        if all(reading.drained is None for reading in self._readings.values()):
+            return
+        moment = await positions.moment(self._pool)
+        now = self._now_ms() + 1  # read after the moment, and rounded up: an age is never too small
         drained = {
-            number: (reading.shard.held, (now - reading.drained) / 1000)
+            number: (reading.shard.held, moment - timedelta(milliseconds=now - reading.drained))
             for number, reading in self._readings.items()
             if reading.drained is not None
         }
-        if drained:
-            await positions.note_drained(self._pool, drained)
-            self._drained_at = now + int(DRAINED_SECONDS * 1000)
+        await positions.note_drained(self._pool, drained)
+        self._drained_at = now + int(DRAINED_SECONDS * 1000)
 
     # ------------------------------------------------------------ beside the records
 

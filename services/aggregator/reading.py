@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 VERIFY_MS: Final = 10_000
 """A quiet shard's log is recognised again this often: nobody tells when it was replaced."""
 
+QUIET_ANSWERS: Final = 3
+"""So many answers without a delivery: the second brought nothing, as what is fetched stops the asking until taken."""
+
 ABSENT_MS: Final = 3_000
 """How long the record before a position may fail to appear before the log counts as replaced."""
 
@@ -39,7 +42,9 @@ class Reading:
         self._now_ms = now_ms
         self._verified = shard.held.anchor is None
         self._verified_at = now_ms()
-        self._quiet_from: int | None = None
+        self._answered: int | None = None
+        self._ends: list[tuple[int, int]] = []
+        self._quiet: list[int] = []
         self.seek()
 
     @property
@@ -49,7 +54,8 @@ class Reading:
 
     def seek(self) -> None:
         """Read on from where this shard stands."""
-        self._since, self._quiet_from, self.drained = self._now_ms(), None, None
+        self._since, self.drained = self._now_ms(), None
+        self._answered, self._ends, self._quiet = None, [], []
         self._session = self._reader.session(self.shard.number)
         self._reader.seek(self.shard.number, self._next)
 
@@ -62,7 +68,7 @@ class Reading:
 
     async def admit(self, records: list[LogRecord]) -> list[LogRecord]:
         """Return those of ``records`` to fold now; none when they are stale, or the log must be recognised first."""
-        self._quiet_from = None
+        self._quiet = []
         if self._reader.session(self.shard.number) is not self._session:
             self._doubt()  # the broker came back, perhaps with another log
             return []
@@ -113,22 +119,33 @@ class Reading:
             self.seek()
 
     async def watch(self) -> int | None:
-        """Take note that nothing was delivered; return when the broker last answered.
+        """Take note of the broker's last answer, also amid records; return its instant.
 
-        An answer without records proves the shard empty at the instant its request was sent, and that was after the
-        answer before it: of two empty answers in a row, the first one's instant is the drained one.
+        A request is sent after the answer before it. So all that was acknowledged until that instant lies before the
+        end of the log that the answer tells of, and is folded once the position is there: also while more arrives.
         """
         answered = self._reader.polled_at(self.shard.number)
         if answered is None or answered <= self._since:
             return answered
-        if self._quiet_from is not None and answered > self._quiet_from:
-            if self._verified:
-                self.drained = self._quiet_from
-            elif self._now_ms() - self._since > ABSENT_MS:
+        if self._answered is None or answered > self._answered:
+            self._take_note(answered)
+        if not self._verified:
+            if len(self._quiet) == QUIET_ANSWERS and self._now_ms() - self._since > ABSENT_MS:
                 await self._restart("log replaced")
-                return answered
-        self._quiet_from = answered
+            return answered
+        while self._ends and self._ends[0][1] <= self.shard.held.next_offset:
+            self.drained = self._ends.pop(0)[0]
+        if len(self._quiet) == QUIET_ANSWERS:  # where a log ends with a hole, its end is never reached
+            self.drained = max(self.drained or 0, self._quiet[0])
         return answered
+
+    def _take_note(self, answered: int) -> None:
+        """Keep the end of the log as of the answer before: the oldest one not reached yet, and the newest."""
+        behind = self._reader.behind(self.shard.number, self.shard.held.next_offset)
+        if self._answered is not None and behind is not None:
+            self._ends = [*self._ends[:1], (self._answered, self.shard.held.next_offset + behind)]
+        self._answered = answered
+        self._quiet = [*self._quiet, answered][-QUIET_ANSWERS:]
 
     def due_to_recognise(self) -> bool:
         """Tell whether the log was not recognised for a while."""

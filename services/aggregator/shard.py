@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from services.aggregator.domain import windows
 from services.aggregator.domain.arrivals import Arrival, LogRecord, Unusable, read, record_mark
-from services.aggregator.domain.facts import Activity, Claimed, LocalDays, PersonDayKey, fold
+from services.aggregator.domain.facts import Activity, Claimed, LocalDays, PersonDayKey, fold, sources
 from services.aggregator.domain.windows import DayChange, Deltas
 from services.aggregator.store import facts as fact_store
 from services.aggregator.store import positions
@@ -112,8 +112,7 @@ class Shard:
                 return await self._apply(tx, records, now)
         except POISON as error:
             if len(records) == 1:
-                letter = Unusable(records[0], None, f"{type(error).__name__}: {error}")
-                await self._keep(tx, [letter], {})
+                await self._keep(tx, [Unusable(records[0], None, f"{type(error).__name__}: {error}")], {})
                 return Outcome(dead_letter=1)
         middle = len(records) // 2
         outcome = await self._isolate(tx, records[:middle], now)
@@ -122,13 +121,15 @@ class Shard:
 
     async def _apply(self, tx: Connection, records: Sequence[LogRecord], now: datetime) -> Outcome:
         arrivals, unusable = read(records, self.number, self._shards)
-        await self._tenants.meet(tx, {arrival.event.tenant for arrival in arrivals})
-        known = self._tenants.days
-        unusable += [
-            Unusable(a.record, a.event.tenant, "unknown tenant") for a in arrivals if a.event.tenant not in known
-        ]
+        names = {arrival.event.tenant for arrival in arrivals}
+        await self._tenants.meet(tx, names)
+        if unknown := names - self._tenants.days.keys():
+            unusable += [
+                Unusable(a.record, a.event.tenant, "unknown tenant") for a in arrivals if a.event.tenant in unknown
+            ]
+            arrivals = [arrival for arrival in arrivals if arrival.event.tenant not in unknown]
         tallies: dict[str, Tally] = defaultdict(Tally)
-        fresh = await self._claim(tx, [a for a in arrivals if a.event.tenant in known], tallies, now)
+        fresh = await self._claim(tx, arrivals, tallies, now)
         if fresh:
             await self._add(tx, fresh, tallies, now)
         if unusable:
@@ -139,8 +140,8 @@ class Shard:
 
     async def _claim(
         self, tx: Connection, arrivals: Sequence[Arrival], tallies: dict[str, Tally], now: datetime
-    ) -> list[Arrival]:
-        """Return the arrivals never seen before; count the others as duplicates, or conflicts when they differ."""
+    ) -> list[Claimed]:
+        """Return the events never seen before; count the others as duplicates, or conflicts when they differ."""
         first: dict[bytes, Arrival] = {}
         copies: list[tuple[Arrival, int]] = []
         for arrival in arrivals:
@@ -156,21 +157,17 @@ class Shard:
             tally = tallies[arrival.event.tenant]
             tally.duplicates += 1
             tally.conflicts += arrival.mark != mark
-        return [arrival for n, arrival in enumerate(candidates) if n not in taken]
+        return [Claimed(a.event, a.at) for n, a in enumerate(candidates) if n not in taken]
 
-    async def _add(self, tx: Connection, fresh: Sequence[Arrival], tallies: dict[str, Tally], now: datetime) -> None:
+    async def _add(self, tx: Connection, fresh: Sequence[Claimed], tallies: dict[str, Tally], now: datetime) -> None:
         """Write the facts of ``fresh`` events and what they do to the windows."""
-        finals = {name: self._final_day(name, now) for name in {arrival.event.tenant for arrival in fresh}}
-        folded = fold((Claimed(arrival.event, arrival.at) for arrival in fresh), self._tenants.days)
+        seen = sources(fresh)
+        for (tenant, _), source in seen.items():
+            tallies[tenant].see(source.latest)
+        finals = {tenant: self._final_day(tenant, now) for tenant, _ in seen}
+        folded = fold(fresh, self._tenants.days)
         added = await fact_store.add(tx, folded)
         roster = await self._terms(tx, {(key.tenant, key.user) for key in folded})
-        seen: dict[tuple[str, str], tuple[datetime, int]] = {}
-        for event, at, *_ in fresh:
-            tally = tallies[event.tenant]
-            if tally.newest is None or at > tally.newest:
-                tally.newest = at
-            latest, count = seen.get((event.tenant, event.source), (at, 0))
-            seen[event.tenant, event.source] = (max(latest, at), count + 1)
         for key, activity in folded.items():
             tally = tallies[key.tenant]
             tally.folded += activity.events
@@ -178,8 +175,7 @@ class Shard:
             tally.unmapped += activity.events if roster[key.tenant, key.user] is None else 0
         deltas = Deltas()
         await _extend(tx, deltas, _changes(folded, added), roster, finals)
-        if rows := deltas.settle():
-            await window_store.add(tx, self.number, rows)
+        await window_store.add(tx, self.number, deltas.settle())
         await fact_store.see_sources(tx, self.number, seen)
 
     async def _terms(self, tx: Connection, people: set[Person]) -> dict[Person, Terms | None]:
@@ -239,8 +235,7 @@ class Shard:
                 deltas, tenant, days, old=old.get(person, ()), new=new[person], final=self._final_day(tenant, now)
             )
             tallies[tenant].unmapped -= events if person not in old else 0
-        if rows := deltas.settle():
-            await window_store.add(tx, self.number, rows)
+        await window_store.add(tx, self.number, deltas.settle())
         if moved:
             await window_store.enrol(tx, {person: new[person] for person in moved})
             await fact_store.tell(tx, self.number, tallies)

@@ -3,12 +3,21 @@
 A day is half-open, ``[midnight, next midnight)``, in the tenant's time zone.
 """
 
+import functools
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 EVALUATION_DELAY: Final = timedelta(hours=2)
 GRACE: Final = timedelta(hours=48)
+_NO_PLACES: Final = frozenset({"Factory", "localtime", "posixrules"})
+"""What some machines list beside the time zones: there it means whatever the machine is set to."""
+
+
+@functools.cache
+def time_zones() -> frozenset[str]:
+    """Return the names of all time zones."""
+    return frozenset(available_timezones()) - _NO_PLACES
 
 
 def local_day(now: datetime, time_zone: str) -> date:

@@ -6,6 +6,7 @@ also where a spreadsheet would take it for a formula.
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -66,12 +67,23 @@ def rows_of_json(body: bytes, reading: Reading) -> Iterator[PersonRow]:
         ProblemError: the body is no JSON array.
     """
     try:
-        given = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        given = _json(body.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError) as error:
         raise ProblemError(400, "The body is not valid JSON in UTF-8.") from error
     if not isinstance(given, list):
         raise ProblemError(422, "The body must be a JSON array with one object for each person.")
     return _json_rows(given, reading)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.MsgspecError:  # half a surrogate pair in one row: the standard library leaves it to that row
+        return json.loads(body, parse_constant=_no_json)
+
+
+def _no_json(constant: str) -> object:
+    raise ValueError(constant)
 
 
 def _json_rows(given: list[Any], reading: Reading) -> Iterator[PersonRow]:

@@ -4,15 +4,14 @@ import functools
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final
-from zoneinfo import available_timezones
 
+from services.api.days import time_zones
 from services.api.shapes import iso_day, plain
 
 KINDS: Final = ("human", "service", "shared", "test")
 OPEN_END: Final = date(2200, 1, 1)
 """An end this far away means: open."""
 
-_ZONES: Final = frozenset(available_timezones())
 _YES: Final = frozenset({"true", "yes", "1", "y"})
 _NO: Final = frozenset({"false", "no", "0", "n"})
 
@@ -74,7 +73,7 @@ def _kind(value: object) -> str:
 
 def _zone(value: object) -> str | None:
     zone = _short(value)
-    if zone is not None and zone not in _ZONES:
+    if zone is not None and zone not in time_zones():
         raise ValueError("is no time zone of the IANA database, such as Europe/Berlin")
     return zone
 

@@ -68,10 +68,11 @@ def lag(progress: Row, partitions: int) -> int:
     return max((progress["shards"] or partitions) - int(progress["drained"]), 0)
 
 
-def settled(progress: Row, partitions: int) -> bool:
-    """Return whether everything acknowledged before the question is counted and judged."""
-    evaluated = progress["version"] is None or progress["evaluated"] == progress["version"]
-    return evaluated and not progress["waiting"] and lag(progress, partitions) == 0
+def counted(progress: Row, partitions: int) -> int | None:
+    """Return the version at which everything acknowledged before the question is counted; None: not all is."""
+    if progress["waiting"] or lag(progress, partitions) > 0:
+        return None
+    return progress["version"] or 0
 
 
 @router.get("", response_model=StatusShown, responses=example(SHOWN))
@@ -84,12 +85,15 @@ async def show(
     partitions = request.app.state.partitions
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
+    wanted: int | None = None
     async with reading(caller.pool) as connection:
         asked_at = await store.moment(connection)
     while True:
         async with reading(caller.pool) as connection:
             progress = await store.progress(connection, caller.tenant.id, asked_at)
-            done = settled(progress, partitions)
+            if wanted is None:  # what is counted later need not be judged
+                wanted = counted(progress, partitions)
+            done = wanted is not None and (progress["evaluated"] or 0) >= wanted
             if done or loop.time() >= until:
                 now = await tenants.now_of(connection, caller.tenant, caller.now) or caller.now
                 counts = dict(await store.counts(connection, caller.tenant.id))

@@ -1,9 +1,7 @@
 """``/v1/tenants``: everything belongs to one. Its clock and time zone stand fast once events were folded into days."""
 
-import functools
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Request
 from pydantic import AfterValidator, Field, ValidationError
@@ -11,6 +9,7 @@ from starlette.responses import Response
 
 from services.api import cursors
 from services.api.auth import AdminKey, ManagingKey, Principal, ReadingKey
+from services.api.days import time_zones
 from services.api.once import OnceKey, once
 from services.api.problems import ProblemError, conflict, not_found
 from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, Text, example, page, reply
@@ -21,12 +20,6 @@ from services.api.store.tenants import Tenant
 router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
 
 FIXED_BY_EVENTS: Final = ("time_zone", "clock")
-
-
-@functools.cache
-def time_zones() -> frozenset[str]:
-    """Return the names of all time zones."""
-    return frozenset(available_timezones())
 
 
 def known_zone(name: str) -> str:
@@ -209,7 +202,7 @@ async def show(request: Request, tenant: str, principal: ReadingKey) -> Response
 
 @router.patch("/{tenant}", response_model=TenantShown, responses=example(SHOWN), openapi_extra=_CHANGE)
 async def change(request: Request, tenant: str, body: TenantChange, principal: ManagingKey) -> Response:
-    """Change settings. The clock and the time zone cannot change any more once events were counted."""
+    """Change settings. The clock and the time zone cannot change any more once days were counted by them."""
     async with writing(request.app.state.pool) as connection:
         present = await store.find(connection, _visible(principal, tenant), lock=True)
         if present is None:
@@ -217,7 +210,7 @@ async def change(request: Request, tenant: str, body: TenantChange, principal: M
         settings = _merged(present, body)
         moved = [name for name in FIXED_BY_EVENTS if getattr(settings, name) != getattr(present, name)]
         if moved and await store.has_events(connection, tenant):
-            raise conflict(f"{' and '.join(moved)} cannot change any more: events were counted under it.")
+            raise conflict(f"{' and '.join(moved)} cannot change any more: days were counted by it.")
         changed = await store.change(connection, tenant, _columns(settings, present.name))
         await store.bump(connection, tenant)
     return reply(shown(changed))

@@ -19,7 +19,6 @@ from services.postgres import Connection
 
 router = APIRouter(prefix="/v1/windows", tags=["windows"])
 
-LONGEST: Final = timedelta(days=3660)
 DEFAULT: Final = timedelta(days=27)
 _COUNTS: Final = ("licensed", "active", "logged_in", "actions", "active_user_days")
 
@@ -109,8 +108,6 @@ def _span(first: date | None, last: date | None, today: date | None) -> tuple[da
     first = first or last - DEFAULT
     if first > last:
         raise invalid("'from' must not lie after 'to'.", parameter="from")
-    if last - first > LONGEST:
-        raise invalid("The range must not be longer than ten years.", parameter="from")
     return first, last
 
 

@@ -13,6 +13,7 @@ from schemas.topics import EVENTS
 from services import installation, postgres
 from services.aggregator.consumer import Consumer
 from services.aggregator.instruments import Instruments
+from services.aggregator.store import positions
 from services.postgres import Pool
 from services.settings import Settings
 from tests.builders import SHARDS, add_tenant, append, record
@@ -66,6 +67,49 @@ async def test_what_is_on_the_log_is_folded_once_and_the_shards_are_told_drained
 
         assert await folded(pool) == 750
         assert await pool.fetchval("select sum(duplicates)::int from tally") == 250
+
+
+@pytest.mark.usefixtures("topics")
+async def test_shards_are_told_drained_also_while_events_never_cease(pool: Pool, broker: Any) -> None:
+    await add_tenant(pool)
+    sent = 0
+    enough = asyncio.Event()
+
+    async def keep_sending() -> None:
+        nonlocal sent
+        while not enough.is_set():
+            await append(broker.address, records(sent, 34))
+            sent += 34
+
+    async with consuming(pool, broker.address):
+        sending = asyncio.create_task(keep_sending())
+        try:
+            await until(lambda: at_least(pool, 500))
+            before = sent
+            asked = await pool.fetchval("select clock_timestamp()")
+            await until(lambda: drained_after(pool, asked), 10)
+
+            assert await folded(pool) >= before
+            assert not sending.done()
+        finally:
+            enough.set()
+            await sending
+
+
+async def at_least(pool: Pool, count: int) -> bool:
+    return await folded(pool) >= count
+
+
+async def test_a_drained_shard_is_not_dated_later_by_a_statement_that_had_to_wait(pool: Pool) -> None:
+    held = (await positions.take_over(pool, [3], "one"))[3]
+    drained = await positions.moment(pool)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("select from position for update")
+        noting = asyncio.create_task(positions.note_drained(pool, {3: (held, drained)}))
+        await asyncio.sleep(0.3)
+    await noting
+
+    assert await pool.fetchval("select drained_at from position") == drained
 
 
 @pytest.mark.usefixtures("topics")

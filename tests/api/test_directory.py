@@ -370,3 +370,11 @@ async def test_two_hundred_thousand_people_are_imported_in_bounded_time(api: Cli
     assert seconds < 90
     assert await pool.fetchval("select count(*) from directory_change") == count
     assert await pool.fetchval("select count(distinct shard) from directory_change") == SHARDS
+
+
+async def test_half_a_surrogate_pair_in_one_row_of_json_costs_no_other_row(api: Client) -> None:
+    body = b'[{"user": "anna"}, {"user": "ben\\ud800"}, {"user": "carl"}]'
+
+    answer = await api.put("/v1/directory/people", content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.json()["created"], [error["row"] for error in answer.json()["errors"]]) == (2, [2])

@@ -64,6 +64,21 @@ async def test_what_no_rule_has_seen_is_not_settled(api: Client, pool: Pool) -> 
     assert (await api.get("/v1/status?wait=0")).json()["settled"] is True
 
 
+async def test_what_is_counted_after_the_question_need_not_be_judged(api: Client, pool: Pool) -> None:
+    await pool.execute("insert into tally (tenant, shard, version) values ('acme', 3, 5)")
+    waiting = asyncio.create_task(api.get("/v1/status?wait=20"))
+    await asyncio.sleep(0.3)
+    await drain(pool, 0, 1, 2, 3)
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("insert into evaluation (tenant, version) values ('acme', 5)")
+        await connection.execute("update tally set version = 6")
+
+    assert (await waiting).json()["settled"] is True
+
+
 async def test_an_answer_waits_until_it_is_settled_and_no_longer(api: Client, pool: Pool) -> None:
     started = time.monotonic()
     waiting = asyncio.create_task(api.get("/v1/status?wait=30"))

@@ -140,3 +140,10 @@ async def test_two_requests_with_one_idempotency_key_make_one_tenant(connect: Co
     assert all(answer.json() == answers[0].json() for answer in answers)
     other = await client.post("/v1/tenants", json={"id": "other"}, headers=headers)
     assert other.status_code == 422
+
+
+@pytest.mark.parametrize("zone", ["localtime", "Factory", "posixrules"])
+async def test_a_time_zone_that_means_whatever_the_machine_is_set_to_is_refused(api: Client, zone: str) -> None:
+    answer = await api.post("/v1/tenants", json={"id": "elsewhere", "time_zone": zone})
+
+    assert answer.status_code == 422

@@ -87,7 +87,7 @@ def test_what_dies_is_started_again_and_all_goes_on(running: Stack, name: str) -
 
 
 def test_a_data_directory_serves_one_at_a_time(running: Stack, uptake: Run) -> None:
-    second = uptake("up", "--data-dir", running.state)
+    second = uptake("up", "--data-dir", running.state, "--api-port", 0, "--ingest-port", 0, "--aggregator-port", 0)
 
     assert second.returncode == 1
     assert second.stderr.splitlines()[-1] == (

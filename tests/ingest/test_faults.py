@@ -308,7 +308,7 @@ async def test_many_new_keys_at_once_are_all_known_and_cost_few_readings(
 
     assert statuses == [202] * 40
     assert {answer.status_code for answer in storm} == {401}
-    assert took < 5
+    assert took < 15
 
 
 async def test_a_record_that_the_broker_finds_too_large_rejects_itself_only(

@@ -1,6 +1,6 @@
 """Facts: what one person did on one local day. Folding is commutative, so order of arrival is no matter."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -11,7 +11,7 @@ from services.aggregator.domain.directory import EPOCH
 
 DAY: Final = 86_400
 QUARTER: Final = 900
-"""Every offset from UTC since 2000 is a whole number of quarters of an hour."""
+"""Days begin on quarters of an hour; only where clocks are set back over a midnight does one hold parts of two days."""
 
 LOGIN_FAILED: Final = "crm.session.login_failed"
 
@@ -21,7 +21,7 @@ class LocalDays:
 
     def __init__(self, time_zone: str) -> None:
         self._zone = None if time_zone == "UTC" else ZoneInfo(time_zone)
-        self._days: dict[int, int] = {}
+        self._days: dict[int, int | None] = {}
 
     def day(self, instant: datetime) -> int:
         """Return the local day of ``instant``, in days since 1970-01-01."""
@@ -29,11 +29,14 @@ class LocalDays:
         if self._zone is None:
             return seconds // DAY
         quarter = seconds // QUARTER
-        day = self._days.get(quarter)
-        if day is None:
-            day = datetime.fromtimestamp(quarter * QUARTER, self._zone).toordinal() - EPOCH
-            self._days[quarter] = day
-        return day
+        if quarter not in self._days:
+            first, last = (self._exactly(instant) for instant in (quarter * QUARTER, quarter * QUARTER + QUARTER - 1))
+            self._days[quarter] = first if first == last else None
+        day = self._days[quarter]
+        return self._exactly(seconds) if day is None else day
+
+    def _exactly(self, seconds: int) -> int:
+        return datetime.fromtimestamp(seconds, self._zone).toordinal() - EPOCH
 
 
 class Claimed(NamedTuple):
@@ -95,16 +98,40 @@ def _meaning(kind: str) -> tuple[bool, bool, bool]:
     return kind == LOGIN, not kind.startswith(SESSION_PREFIX), kind.startswith("crm.") and kind != LOGIN_FAILED
 
 
-def fold(claimed: Iterable[Claimed], days: dict[str, LocalDays]) -> dict[PersonDayKey, Activity]:
+class Seen:
+    """What a batch holds of one source: its newest event, and how many."""
+
+    __slots__ = ("events", "latest")
+
+    def __init__(self, latest: datetime) -> None:
+        self.latest = latest
+        self.events = 0
+
+
+def fold(claimed: Iterable[Claimed], days: Mapping[str, LocalDays]) -> dict[PersonDayKey, Activity]:
     """Return what ``claimed`` events add to each person's day; ``days`` by tenant."""
-    folded: dict[PersonDayKey, Activity] = {}
+    folded: dict[tuple[str, str, int], Activity] = {}
     for event, at in claimed:
-        key = PersonDayKey(event.tenant, event.data.user or "", days[event.tenant].day(at))
+        key = (event.tenant, event.data.user or "", days[event.tenant].day(at))
         activity = folded.get(key)
         if activity is None:
             activity = folded[key] = Activity(at)
         activity.add(event, at)
-    return folded
+    return {PersonDayKey(*key): activity for key, activity in folded.items()}
+
+
+def sources(claimed: Iterable[Claimed]) -> dict[tuple[str, str], Seen]:
+    """Return what ``claimed`` events show of each (tenant, source)."""
+    found: dict[tuple[str, str], Seen] = {}
+    for event, at in claimed:
+        key = (event.tenant, event.source)
+        seen = found.get(key)
+        if seen is None:
+            seen = found[key] = Seen(at)
+        elif at > seen.latest:
+            seen.latest = at
+        seen.events += 1
+    return found
 
 
 def as_date(day: int) -> date:

@@ -10,7 +10,9 @@ exactly the as-of days ``[max(x, p + w), min(x + w, s))`` become newly covered.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, NamedTuple, TypeAlias
 
 LENGTHS: Final = (1, 7, 28)
@@ -89,53 +91,88 @@ def newly_covered(old: Sequence[int], new: Iterable[int], length: int) -> Iterat
 
 
 Steps: TypeAlias = dict[int, list[int]]
-"""Differences of one group by ``day * SLOTS + slot``: for each, how much every field changes."""
+"""Differences of one group by place: for each, how much every field changes."""
 
-SLOTS: Final = 4
-"""More than there are lengths, so that a length and a day fit one small integer."""
+Sums: TypeAlias = dict[int, tuple[int, int]]
+"""Actions and user-days by calendar day. They add up: a day's count the same in every window that holds it."""
 
-_SLOT: Final = {length: slot for slot, length in enumerate(LENGTHS)}
+_SLOT: Final = {length: slot << 22 for slot, length in enumerate(LENGTHS)}
+"""A place is a length and a day in one integer, in the order of the rows. FOREVER is less than 2 ** 22."""
+
+_DAY: Final = (1 << 22) - 1
 
 
 class Spans:
-    """What one person adds to any group: for ranges of as-of days, how much of which field."""
+    """What one person adds to any group: for ranges of as-of days, how much of which field; and sums of days."""
 
     def __init__(self) -> None:
         self.low = FOREVER
         self.high = 0
+        self.sums: Sums = {}
         self._spans: list[tuple[int, Range, int, int]] = []
         self._steps: Steps | None = None
 
     def put(self, length: int, span: Range, field: int, amount: int) -> None:
         """Add ``amount`` of ``field`` on the as-of days of ``span`` in windows of ``length``."""
         self._spans.append((length, span, field, amount))
-        self.low = min(self.low, span[0])
-        self.high = max(self.high, span[1])
+        self._reach(*span)
+
+    def put_day(self, day: int, actions: int, user_days: int) -> None:
+        """Add what was done on ``day`` to every window that holds it."""
+        if actions or user_days:
+            self.sums[day] = (actions, user_days)
+            self._reach(day, day + LENGTHS[-1])
+
+    def _reach(self, low: int, high: int) -> None:
+        self.low = min(self.low, low)
+        self.high = max(self.high, high)
 
     def steps(self) -> Steps:
-        """Return the differences of all spans, uncut."""
+        """Return the differences of all spans, uncut, without the sums."""
         if self._steps is None:
             steps: Steps = {}
             for length, (low, high), field, amount in self._spans:
                 step(steps, length, low, field, amount)
-                step(steps, length, high, field, -amount)
+                if high < FOREVER:
+                    step(steps, length, high, field, -amount)
             self._steps = steps
         return self._steps
 
     def clipped(self, term: Term) -> Iterator[tuple[int, Range, int, int]]:
-        """Yield what of the spans lies in ``term``."""
-        for length, (low, high), field, amount in self._spans:
+        """Yield what of the spans and of the sums lies in ``term``."""
+        for length, (low, high), field, amount in chain(self._spans, _spread(self.sums)):
             start, end = max(low, term.start), min(high, term.end)
             if start < end:
                 yield length, (start, end), field, amount
+
+
+class Group:
+    """Differences of one group in one batch."""
+
+    __slots__ = ("restated", "steps", "sums")
+
+    def __init__(self) -> None:
+        self.steps: Steps = {}
+        self.sums: Sums = {}
+        self.restated: dict[int, list[Range]] = {}
+
+    def settle(self) -> list[tuple[int, list[int]]]:
+        """Return the places that differ, in order, with the sums and the revisions of what was restated."""
+        for length, (low, high), field, amount in _spread(self.sums):
+            step(self.steps, length, low, field, amount)
+            step(self.steps, length, high, field, -amount)
+        for length, spans in self.restated.items():
+            for low, high in _union(spans):
+                step(self.steps, length, low, REVISION, 1)
+                step(self.steps, length, high, REVISION, -1)
+        return sorted((place, values) for place, values in self.steps.items() if any(values))
 
 
 class Deltas:
     """Differences of one batch, by group. Nobody reads a field of a row by name before ``settle``."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str, str], Steps] = {}
-        self._restated: dict[tuple[str, str, str, int], list[Range]] = {}
+        self._groups: defaultdict[tuple[str, str, str], Group] = defaultdict(Group)
 
     def add(self, tenant: str, term: Term, spans: Spans, *, sign: int, final: int) -> None:
         """Add ``spans``, as far as they lie in ``term``, to the term's group.
@@ -143,49 +180,53 @@ class Deltas:
         ``final`` is the newest as-of day that was final before: what changes up to it is a restatement, and raises
         the revision of each restated cell by one.
         """
-        group = (tenant, term.dimension, term.key)
-        steps = self._groups.setdefault(group, {})
+        group = self._groups[tenant, term.dimension, term.key]
         if term.start <= spans.low and spans.high <= term.end and final < spans.low:
-            merge(steps, spans.steps(), sign)
+            merge(group.steps, spans.steps(), sign)
+            for day, (actions, user_days) in spans.sums.items():
+                before = group.sums.get(day, (0, 0))
+                group.sums[day] = (before[0] + sign * actions, before[1] + sign * user_days)
             return
         for length, (low, high), field, amount in spans.clipped(term):
-            step(steps, length, low, field, sign * amount)
+            step(group.steps, length, low, field, sign * amount)
             if high < FOREVER:
-                step(steps, length, high, field, -sign * amount)
+                step(group.steps, length, high, field, -sign * amount)
             if low <= final:
-                self._restated.setdefault((*group, length), []).append((low, min(high, final + 1)))
+                group.restated.setdefault(length, []).append((low, min(high, final + 1)))
 
     def settle(self) -> list[tuple[Row, list[int]]]:
-        """Return the rows that differ, in key order, with the revisions of what was restated."""
-        for (tenant, dimension, key, length), spans in self._restated.items():
-            steps = self._groups[tenant, dimension, key]
-            for low, high in _union(spans):
-                step(steps, length, low, REVISION, 1)
-                step(steps, length, high, REVISION, -1)
-        self._restated.clear()
-        return sorted(
-            (Row(*group, LENGTHS[code % SLOTS], code // SLOTS), values)
-            for group, steps in self._groups.items()
-            for code, values in steps.items()
-            if any(values)
-        )
+        """Return the rows that differ, in key order."""
+        return [
+            (Row(*key, LENGTHS[place >> 22], place & _DAY), values)
+            for key, group in sorted(self._groups.items())
+            for place, values in group.settle()
+        ]
+
+
+def _spread(sums: Sums) -> Iterator[tuple[int, Range, int, int]]:
+    """Yield the spans of what was done on days."""
+    for day, amounts in sums.items():
+        for field, amount in zip((ACTIONS, USER_DAYS), amounts, strict=True):
+            if amount:
+                for length in LENGTHS:
+                    yield length, (day, day + length), field, amount
 
 
 def step(steps: Steps, length: int, day: int, field: int, amount: int) -> None:
     """Change ``field`` by ``amount`` from ``day`` on."""
-    code = day * SLOTS + _SLOT[length]
-    values = steps.get(code)
+    place = _SLOT[length] + day
+    values = steps.get(place)
     if values is None:
-        values = steps[code] = [0] * FIELDS
+        values = steps[place] = [0] * FIELDS
     values[field] += amount
 
 
 def merge(steps: Steps, other: Steps, sign: int) -> None:
     """Add ``other`` times ``sign`` to ``steps``."""
-    for code, values in other.items():
-        mine = steps.get(code)
+    for place, values in other.items():
+        mine = steps.get(place)
         if mine is None:
-            steps[code] = [sign * value for value in values]
+            steps[place] = [sign * value for value in values]
         else:
             for field, value in enumerate(values):
                 if value:
@@ -221,17 +262,13 @@ def extend(
     spans = Spans()
     fresh = [change.day for change in changes if change.fresh]
     fresh_logins = [change.day for change in changes if change.fresh_login]
-    for length in LENGTHS:
+    for length in LENGTHS if fresh or fresh_logins else ():
         for span in newly_covered(active, fresh, length):
             spans.put(length, span, ACTIVE, 1)
         for span in newly_covered(logged_in, fresh_logins, length):
             spans.put(length, span, LOGGED_IN, 1)
-        for change in changes:
-            span = (change.day, change.day + length)
-            if change.fresh:
-                spans.put(length, span, USER_DAYS, 1)
-            if change.actions:
-                spans.put(length, span, ACTIONS, change.actions)
+    for change in changes:
+        spans.put_day(change.day, change.actions, int(change.fresh))
     for term in terms:
         deltas.add(tenant, term, spans, sign=1, final=final)
 
@@ -250,11 +287,8 @@ def move(
             spans.put(length, span, ACTIVE, 1)
         for span in covered((day.day for day in days if day.logged_in), length):
             spans.put(length, span, LOGGED_IN, 1)
-        for day in days:
-            span = (day.day, day.day + length)
-            spans.put(length, span, USER_DAYS, 1)
-            if day.actions:
-                spans.put(length, span, ACTIONS, day.actions)
+    for day in days:
+        spans.put_day(day.day, day.actions, 1)
     for sign, terms in ((-1, set(old) - set(new)), (1, set(new) - set(old))):
         for term in terms:
             deltas.add(tenant, term, spans, sign=sign, final=final)

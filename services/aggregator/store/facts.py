@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
-from services.aggregator.domain.facts import Activity, PersonDayKey, as_date
+from services.aggregator.domain.facts import Activity, PersonDayKey, Seen, as_date
 from services.aggregator.domain.windows import PersonDay
 from services.postgres import Connection, PgUUID, Pool
 
@@ -89,6 +89,10 @@ class Tally:
         self.folded = self.duplicates = self.conflicts = self.late = self.unmapped = self.dead_letters = 0
         self.newest: datetime | None = None
 
+    def see(self, at: datetime) -> None:
+        """Note that there was an event at ``at``."""
+        self.newest = at if self.newest is None else max(self.newest, at)
+
 
 async def claim(tx: Connection, identities: Sequence[bytes], marks: Sequence[int], on: date) -> dict[int, int]:
     """Claim ``identities`` (all different); return the mark of the first copy for each index claimed before."""
@@ -165,7 +169,7 @@ async def tell(tx: Connection, shard: int, tallies: Mapping[str, Tally]) -> None
     )
 
 
-async def see_sources(tx: Connection, shard: int, seen: Mapping[tuple[str, str], tuple[datetime, int]]) -> None:
+async def see_sources(tx: Connection, shard: int, seen: Mapping[tuple[str, str], Seen]) -> None:
     """Write when each (tenant, source) last had an event, and how many more it sent."""
     keys = sorted(seen)
     await tx.execute(
@@ -173,8 +177,8 @@ async def see_sources(tx: Connection, shard: int, seen: Mapping[tuple[str, str],
         shard,
         [tenant for tenant, _ in keys],
         [source for _, source in keys],
-        [seen[key][0] for key in keys],
-        [seen[key][1] for key in keys],
+        [seen[key].latest for key in keys],
+        [seen[key].events for key in keys],
     )
 
 
@@ -185,6 +189,8 @@ async def newest(pool: Pool, shard: int) -> dict[str, datetime]:
 
 
 async def tenants(tx: Connection, wanted: Sequence[str]) -> dict[str, TenantClock]:
-    """Return the clocks of those of ``wanted`` that exist."""
-    rows = await tx.fetch("select id, time_zone, clock from tenant where id = any($1)", list(wanted))
+    """Return the clocks of those of ``wanted`` that exist; until ``tx`` ends, nobody changes them."""
+    rows = await tx.fetch(
+        "select id, time_zone, clock from tenant where id = any($1) order by id for share", list(wanted)
+    )
     return {row["id"]: TenantClock(row["time_zone"], row["clock"]) for row in rows}

@@ -5,6 +5,7 @@ epoch and offset its owner knows, so an owner that was overtaken changes nothing
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from services.postgres import Connection, Pool
@@ -45,8 +46,8 @@ where shard = $1 and epoch = $2 and next_offset = $3
 """
 _LOCK: Final = "select 1 from position where shard = $1 and epoch = $2 for update"
 _DRAINED: Final = """
-update position p set drained_at = clock_timestamp() - make_interval(secs => d.age)
-from unnest($1::smallint[], $2::bigint[], $3::float8[]) as d(shard, epoch, age)
+update position p set drained_at = d.at
+from unnest($1::smallint[], $2::bigint[], $3::timestamptz[]) as d(shard, epoch, at)
 where p.shard = d.shard and p.epoch = d.epoch
 """
 _GAP: Final = "insert into log_gap (shard, from_offset, to_offset, reason) values ($1, $2, $3, $4)"
@@ -96,11 +97,20 @@ async def note_gap(tx: Connection, shard: int, held: Held, to_offset: int, reaso
     await tx.execute(_GAP, shard, held.next_offset, to_offset, reason)
 
 
-async def note_drained(pool: Pool, ages: Mapping[int, tuple[Held, float]]) -> None:
-    """Write that each shard held nothing unread ``age`` seconds ago."""
-    shards = sorted(ages)
+async def moment(pool: Pool) -> datetime:
+    """Return the instant by Postgres' clock, which drained shards are dated by."""
+    instant: datetime = await pool.fetchval("select clock_timestamp()")
+    return instant
+
+
+async def note_drained(pool: Pool, drained: Mapping[int, tuple[Held, datetime]]) -> None:
+    """Write that each shard held nothing unread at its instant.
+
+    The instants are reckoned before: a statement that waits for the server or a lock would date them too late.
+    """
+    shards = sorted(drained)
     await pool.execute(
-        _DRAINED, shards, [ages[shard][0].epoch for shard in shards], [ages[shard][1] for shard in shards]
+        _DRAINED, shards, [drained[shard][0].epoch for shard in shards], [drained[shard][1] for shard in shards]
     )
 
 

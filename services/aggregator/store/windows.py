@@ -47,6 +47,8 @@ left join membership m using (tenant, user_id)
 
 async def add(tx: Connection, shard: int, rows: Sequence[tuple[Row, list[int]]]) -> None:
     """Add differences (in key order) to the window rows of ``shard``."""
+    if not rows:
+        return
     keys = [row for row, _ in rows]
     await tx.execute(
         _ADD,

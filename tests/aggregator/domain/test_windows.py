@@ -136,3 +136,11 @@ def test_a_cell_that_changes_after_it_was_final_is_restated_once_per_batch() -> 
 
     assert {day: revisions[day] for day in (10, 11)} == {10: 1, 11: 1}
     assert revisions[12] == 0
+
+
+def test_a_licence_older_than_time_itself_ends_in_rows_that_are_dates() -> None:
+    deltas = Deltas()
+
+    move(deltas, "t", [], old=(), new=(Term("tenant", "all", -700_000, FOREVER),), final=NEVER)
+
+    assert [(row.days, row.day) for row, _ in deltas.settle()] == [(length, 0) for length in LENGTHS]
