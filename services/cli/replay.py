@@ -7,13 +7,14 @@ halved until the bad line stands alone, so a bad line never costs its neighbours
 import asyncio
 import contextlib
 import gzip
+import io
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, Final
+from typing import IO, Annotated, Final, cast
 
 import httpx
 import typer
@@ -24,6 +25,7 @@ from services.cli.calls import CallError, Key, Tenant, headers, refusal
 from services.settings import load
 
 BATCH_BYTES: Final = 4 << 20
+GZIP: Final = b"\x1f\x8b"
 RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 SPLIT: Final = frozenset({400, 413})
 FIRST_PATIENCE: Final = 10.0
@@ -193,14 +195,12 @@ def _lines(files: list[str]) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[IO[bytes]]:
-    if name == "-":
-        yield sys.stdin.buffer
-    elif name.endswith(".gz"):
-        with gzip.open(name, "rb") as source:
-            yield source  # type: ignore[misc]
-    else:
-        with Path(name).open("rb") as source:
-            yield source
+    """Open a file, or standard input; what begins as gzip does is unpacked, whatever it is called."""
+    with contextlib.ExitStack() as stack:
+        source: IO[bytes] = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
+        if isinstance(source, io.BufferedReader) and source.peek(2).startswith(GZIP):
+            source = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=source)))
+        yield source
 
 
 @contextlib.contextmanager

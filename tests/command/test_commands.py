@@ -46,9 +46,10 @@ def test_a_replay_counts_what_was_sent_and_repeating_it_changes_nothing(
 
 def test_a_replay_reads_gzip_and_standard_input(uptake: Run, running: Stack, events_file: Callable[..., Path]) -> None:
     packed = events_file(30, name="packed.ndjson.gz")
+    unnamed = events_file(10, name="again.ndjson.gz").rename(packed.with_name("again"))
     plain = events_file(20, name="plain.ndjson").read_text()
 
-    assert _replay(uptake, running, packed, "-", text=plain)["accepted"] == 50
+    assert _replay(uptake, running, packed, unnamed, "-", text=plain)["accepted"] == 60
 
 
 def test_a_bad_line_costs_no_neighbour_and_is_named(
