@@ -14,6 +14,7 @@ from typing import Any, Final
 from benchmarks import engines, measure
 from benchmarks.engines import ROOT
 from benchmarks.measure import Figure, Spread
+from deploy.kafka import node
 
 KINDS: Final = ("ingest", "aggregator", "end-to-end", "memory")
 EVIDENCE: Final = ROOT / "docs" / "evidence"
@@ -64,11 +65,20 @@ def figures(found: dict[str, Any]) -> list[Figure]:
     ]
 
 
+def offered() -> list[str]:
+    """Return the brokers that can run here; say why when Apache Kafka cannot."""
+    if lack := node.missing():
+        print(f"left out Apache Kafka: {lack}")
+    return [broker for broker in engines.KINDS if broker != "kafka" or lack is None]
+
+
 def main() -> None:
     """Read the options, run, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS), metavar="NAME", help=", ".join(KINDS))
-    parser.add_argument("--broker", nargs="+", choices=engines.KINDS, default=["tansu"], help="[default: tansu]")
+    parser.add_argument(
+        "--broker", nargs="+", choices=engines.KINDS, default=offered(), help="[default: all there are]"
+    )
     parser.add_argument("--quick", action="store_true", help="small and once: shows that it works, judges nothing")
     parser.add_argument("--seed", type=int, default=measure.SEED)
     parser.add_argument("--evidence", type=Path, help="a file name under docs/evidence, or a path")
