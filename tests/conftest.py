@@ -6,7 +6,7 @@ Where Java or Maven is missing, the suites on Apache Kafka are left out and said
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.kafka import node
 from services import installation, migrate, postgres
 from services.embedded import Broker, Postgres, fresh_directory
+from tests import counts
 from tests.builders import SHARDS, LogServer
 from tests.stack import Stack
 
@@ -23,15 +24,12 @@ TEMPLATE = "template_uptake"
 LACK = node.missing()
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
-_left_out: set[str] = set()
-
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("kafka") is None or LACK is None:
         return
     if IN_CI:
         pytest.fail(f"CI must run the suites on Apache Kafka, but {LACK}", pytrace=False)
-    _left_out.add(item.nodeid)
     pytest.skip(LACK)
 
 
@@ -41,13 +39,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("kafka")
 
 
+@pytest.fixture(autouse=True)
+def _counts(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    counts.keep_with(record_property)
+    yield
+    counts.keep_with(None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _left_out:
-        files = sorted({name.partition("::")[0] for name in _left_out})
+    left_out = [
+        report.nodeid for report in terminalreporter.getreports("skipped") if LACK and LACK in report.longreprtext
+    ]
+    if left_out:
         terminalreporter.section("left out", yellow=True)
-        terminalreporter.line(f"{len(_left_out)} tests on Apache Kafka did not run: {LACK}. They are in:")
-        for name in files:
+        terminalreporter.line(f"{len(left_out)} tests on Apache Kafka did not run: {LACK}. They are in:")
+        for name in sorted({name.partition("::")[0] for name in left_out}):
             terminalreporter.line(f"  {name}")
+    counted = [
+        f"{report.nodeid.rpartition('::')[2]}: {value}"
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, value in report.user_properties
+        if name == "counted" and report.when == "call"
+    ]
+    if counted:
+        terminalreporter.section("what the fault runs counted")
+        for line in counted:
+            terminalreporter.line(line)
 
 
 # ---------------------------------------------------------------- Postgres

@@ -22,6 +22,7 @@ from services import installation, postgres
 from services.embedded import Postgres
 from services.postgres import Pool
 from tests.builders import NOON, SHARDS, add_tenant, append, enter, event
+from tests.counts import say
 from tests.crew import Crew, is_stopped, until
 from tests.oracle import Entry, Spell, brute_force, cells
 
@@ -173,9 +174,9 @@ async def test_whatever_happens_every_window_comes_to_the_truth(
     await until(lambda: settled(steady, len(world.events) + world.copies), 120)
     want, got = brute_force(world.people, world.events, DAYS), await cells(steady, DAYS)
     tally = await steady.fetchrow(
-        "select sum(folded)::int f, sum(duplicates)::int d, sum(dead_letters)::int x from tally"
+        "select sum(folded)::int folded, sum(duplicates)::int copies, sum(dead_letters)::int dead from tally"
     )
-    print(f"\nseed {seed}: {len(world.events)} events, {world.copies} copies, {dict(harms)}: {dict(tally)}")  # noqa: T201
+    say(f"seed {seed}: {len(world.events)} events, {world.copies} copies, faults {dict(harms)}: {dict(tally)}")
 
     assert sum(want.get(key) != got.get(key) for key in want.keys() | got.keys()) == 0
     assert tuple(tally) == (len(world.events), world.copies, 0)

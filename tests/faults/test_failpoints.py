@@ -15,6 +15,7 @@ from schemas.events import Record, encode
 from services import installation
 from services.postgres import Pool
 from tests.builders import NOON, SHARDS, add_tenant, append, enter, event
+from tests.counts import say
 from tests.crew import Crew, is_stopped, until
 from tests.oracle import Entry, Spell, brute_force, cells
 
@@ -92,7 +93,7 @@ async def test_a_consumer_that_fails_anywhere_loses_nothing_and_counts_nothing_t
     pool: Pool, crew: Crew, broker: Any, site: str, action: str
 ) -> None:
     wrong = await play(pool, crew, broker.address, site=site, action=action, nth=3)
-    print(f"\n{site} {action}: {wrong}")  # noqa: T201 - the counts are the evidence
+    say(f"{site} {action}: {wrong}")
 
     assert not any(wrong.values()), wrong
 

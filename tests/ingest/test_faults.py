@@ -20,6 +20,7 @@ from schemas.topics import EVENTS
 from services import installation, postgres
 from services.embedded import Broker, Postgres
 from tests.builders import SHARDS
+from tests.counts import say
 from tests.ingest.conftest import furnish
 from tests.ingest.service import ACME_HEADERS, BATCH, Ingest, add_key, cloud_event, key, on_the_log
 
@@ -70,11 +71,6 @@ async def lost(bootstrap: str, acknowledged: list[str]) -> set[str]:
     """Return the acknowledged events that are not on the log."""
     records = await on_the_log(bootstrap, partitions=SHARDS, at_least=len(acknowledged), seconds=20)
     return set(acknowledged) - {decode(record.value).id for record in records}
-
-
-def say(line: str) -> None:
-    """Print what a fault run counted; shown with ``-s`` and in the report of a failure."""
-    print(line)  # noqa: T201
 
 
 def freeze(pid: int | None) -> None:
