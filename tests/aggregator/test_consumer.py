@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,17 +17,11 @@ from services.aggregator.store import positions
 from services.postgres import Pool
 from services.settings import Settings
 from tests.builders import SHARDS, add_tenant, append, record
+from tests.crew import until
 
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
-    end = asyncio.get_running_loop().time() + seconds
-    while not await true():
-        assert asyncio.get_running_loop().time() < end, "it did not come to pass in time"
-        await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager
