@@ -1,0 +1,83 @@
+"""Who may do what: tenants, keys, sources and what the API remembers of requests. Written by the API."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Identity,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from schemas.tables.columns import instant, metadata, written
+
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("time_zone", Text, nullable=False, server_default="UTC"),
+    Column("clock", Text, nullable=False, server_default="wall"),
+    Column("day_counting", Text, nullable=False, server_default="working"),
+    Column("work_days", ARRAY(SmallInteger), nullable=False, server_default="{1,2,3,4,5}"),
+    Column("holidays", ARRAY(Date), nullable=False, server_default="{}"),
+    Column("first_day_of_week", SmallInteger, nullable=False, server_default="1"),
+    Column("connected_by", Text, nullable=False, server_default="activity"),
+    Column("min_group", Integer, nullable=False, server_default="5"),
+    Column("individual_visibility", Text, nullable=False, server_default="manager"),
+    Column("labels", JSONB, nullable=False, server_default="{}"),
+    written(),
+    written("updated_at"),
+    CheckConstraint("clock in ('wall', 'event')", name="clock"),
+    CheckConstraint("day_counting in ('working', 'calendar')", name="day_counting"),
+    CheckConstraint("connected_by in ('activity', 'login')", name="connected_by"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True, comment="the public part of the key"),
+    Column("tenant", Text, ForeignKey("tenant.id", ondelete="CASCADE"), comment="null: every tenant (admin)"),
+    Column("secret_hash", LargeBinary, nullable=False, comment="SHA-256 of the secret part"),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("person", Text, comment="the person the key is bound to"),
+    instant("expires_at"),
+    instant("revoked_at"),
+    written(),
+)
+
+access_log = Table(
+    "access_log",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    written("at"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("scope", Text, primary_key=True, comment="key id and tenant"),
+    Column("key", Text, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("body", JSONB, nullable=False),
+    written(),
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
