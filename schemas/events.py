@@ -20,6 +20,8 @@ LOGIN: Final = "crm.session.login"
 SESSION_PREFIX: Final = "crm.session."
 HUMAN_ORIGINS: Final = frozenset({"ui", "mobile", "unknown"})
 ORIGINS: Final = frozenset({"ui", "mobile", "api", "import", "automation", "sync", "unknown"})
+CONFIDENCES: Final = frozenset({"stated", "inferred", "none"})
+"""How an origin is known: the sender states it, it was inferred from what it sent, or not at all."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 

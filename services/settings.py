@@ -3,11 +3,15 @@
 A bad setting stops the start with one line that names it. ``.env.example`` is this file's table, kept equal by a test.
 """
 
+import base64
+import binascii
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+SEAL_KEY_BYTES: Final = 32
 
 
 class SettingError(ValueError):
@@ -36,6 +40,15 @@ class Settings:
     publish_seconds: float = _setting(5.0, "How long ingest waits for Kafka before it answers 503, in seconds.")
     linger_ms: int = _setting(3, "How long ingest gathers events for one append, in milliseconds.")
     max_pending_mib: int = _setting(64, "How much ingest holds unacknowledged before it answers 503, in MiB.")
+    spool_ms: int = _setting(
+        300, "How long ingest waits for Kafka before it spools what its sender would never repeat, in milliseconds."
+    )
+    spool_mib: int = _setting(1024, "How much the spool of ingest holds at most, in MiB.")
+    source_rate: int = _setting(500, "The most requests a second that ingest takes of one source.")
+    public_url: str = _setting("", "Base address of ingest as senders know it, for signatures and set-up texts.")
+    seal_key: str = _setting(
+        "", "Key that seals secrets and dead letters, 32 bytes in base64; empty: the installation makes and keeps one."
+    )
     batch_records: int = _setting(10_000, "The most records an aggregator takes into one transaction.")
     cycle_ms: int = _setting(200, "The least time between two rounds of small batches, in milliseconds.")
     evaluate_seconds: float = _setting(1.0, "The least time between two evaluations of one tenant, in seconds.")
@@ -65,6 +78,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     settings = Settings(**values)
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise SettingError(f"UPTAKE_LOG_LEVEL={settings.log_level!r} is none of DEBUG, INFO, WARNING, ERROR")
+    if settings.seal_key:
+        try:
+            read_seal_key(settings.seal_key)
+        except ValueError as error:
+            raise SettingError(f"UPTAKE_SEAL_KEY {error}") from error
     return settings
 
 
@@ -84,3 +102,18 @@ def example() -> str:
     for entry in fields(Settings):
         lines += [f"# {entry.metadata['sentence']}", f"# UPTAKE_{entry.name.upper()}={entry.default}", ""]
     return "\n".join(lines)
+
+
+def read_seal_key(text: str) -> bytes:
+    """Return the key that ``text`` spells in base64.
+
+    Raises:
+        ValueError: it is no key of 32 bytes.
+    """
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if set(text) & {"-", "_"} else None)
+    except binascii.Error as error:
+        raise ValueError("is not base64") from error
+    if len(key) != SEAL_KEY_BYTES:
+        raise ValueError(f"has {len(key)} bytes instead of {SEAL_KEY_BYTES}")
+    return key

@@ -1,9 +1,9 @@
 """Who works where and with what licence, and what waits to be counted anew. Written by the API."""
 
-from sqlalchemy import BigInteger, Column, Date, Identity, Index, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Identity, Index, SmallInteger, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from schemas.tables.columns import metadata, tenant_key, written
+from schemas.tables.columns import MAIL_MARK, metadata, tenant_key, written
 
 person = Table(
     "person",
@@ -18,7 +18,20 @@ person = Table(
     Column("attributes", JSONB, nullable=False, server_default="{}", comment="the optional columns as given"),
     written(),
     written("updated_at"),
+    Column("external_id", Text, comment="the key that another system has for them"),
+    Column(
+        "scim_id",
+        Text,
+        server_default=text("(gen_random_uuid())::text"),
+        comment="how an identity provider names them; null: it has deleted them",
+    ),
+    Column("user_name", Text, comment="as the identity provider has it now; null: the key"),
+    Column("scim", JSONB, comment="what an identity provider said of them; null: nothing"),
 )
+Index("ix_person_tenant_scim_id", person.c.tenant, person.c.scim_id, unique=True)
+Index("ix_person_tenant_user_name", person.c.tenant, func.lower(func.coalesce(person.c.user_name, person.c.user_id)))
+Index("ix_person_tenant_external_id", person.c.tenant, person.c.external_id)
+Index("ix_person_tenant_mail", person.c.tenant, text(f"({MAIL_MARK.format(tenant='tenant', mail='email')})"))
 
 membership = Table(
     "membership",
@@ -42,8 +55,33 @@ directory_change = Table(
     Column("user_id", Text, nullable=False),
     Column("shard", SmallInteger, nullable=False),
     written("queued_at"),
+    Column("day", Date, comment="only what was done on this day changed; null: anything"),
 )
 Index("ix_directory_change_shard_seq", directory_change.c.shard, directory_change.c.seq)
+
+alias = Table(
+    "alias",
+    metadata,
+    tenant_key(),
+    Column("identity", Text, primary_key=True),
+    Column("user_id", Text, nullable=False, comment="who the identity is; itself: nobody else"),
+    Column("actor", Text, nullable=False, comment="the key that decided"),
+    written("decided_at"),
+)
+Index("ix_alias_tenant_user_id", alias.c.tenant, alias.c.user_id)
+
+alias_change = Table(
+    "alias_change",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("before", Text, comment="who the identity was decided to be; null: undecided"),
+    Column("after", Text),
+    Column("actor", Text, nullable=False),
+    written("at"),
+)
+Index("ix_alias_change_tenant_identity", alias_change.c.tenant, alias_change.c.identity)
 
 wave = Table(
     "wave",

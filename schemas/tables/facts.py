@@ -1,6 +1,7 @@
 """What was read from the log and what follows from it. Written by the owner of a shard."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -71,21 +72,36 @@ claimed = Table(
     Column("claimed_on", Date, nullable=False),
 )
 
+
+def _activity(user: str) -> list[Column[object]]:
+    """Return the columns of a person's or an identity's days."""
+    return [
+        Column("tenant", Text, primary_key=True),
+        Column("user_id", Text, primary_key=True, comment=user),
+        Column("day", Date, primary_key=True, comment="in the tenant's time zone"),
+        part("events"),
+        part("logins"),
+        part("actions"),
+        part("qualifying"),
+        instant("first_at", nullable=False),
+        instant("last_at", nullable=False),
+        instant("first_login_at"),
+        instant("last_login_at"),
+        instant("first_qualifying_at"),
+    ]
+
+
 person_day = Table(
     "person_day",
     metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("user_id", Text, primary_key=True, comment="'' for events without a user"),
-    Column("day", Date, primary_key=True, comment="in the tenant's time zone"),
-    part("events"),
-    part("logins"),
-    part("actions"),
-    part("qualifying"),
-    instant("first_at", nullable=False),
-    instant("last_at", nullable=False),
-    instant("first_login_at"),
-    instant("last_login_at"),
-    instant("first_qualifying_at"),
+    *_activity("'' for events without a user"),
+    postgresql_with={"fillfactor": "80"},
+)
+
+identity_day = Table(
+    "identity_day",
+    metadata,
+    *_activity("an identity that is one of several of a person: what the person's days are made of"),
     postgresql_with={"fillfactor": "80"},
 )
 
@@ -95,7 +111,29 @@ roster = Table(
     Column("tenant", Text, primary_key=True),
     Column("user_id", Text, primary_key=True),
     Column("terms", JSONB, nullable=False, comment="the terms the windows count this person under"),
+    Column("keys", ARRAY(Text), comment="what identities were last recognised by: external id, mark of the e-mail"),
 )
+
+person_link = Table(
+    "person_link",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("user_id", Text, comment="the person it counts for; null: several could be meant"),
+    Column("how", Text, nullable=False),
+    Column("candidates", ARRAY(Text), nullable=False, server_default="{}"),
+    CheckConstraint("how in ('alias', 'external_id', 'email', 'self', 'ambiguous')", name="how"),
+)
+Index("ix_person_link_tenant_user_id", person_link.c.tenant, person_link.c.user_id)
+
+sighting = Table(
+    "sighting",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("mark", Uuid, primary_key=True, comment="of an e-mail that the identity's events carried, or that it is"),
+)
+Index("ix_sighting_tenant_mark", sighting.c.tenant, sighting.c.mark)
 
 window_delta = Table(
     "window_delta",

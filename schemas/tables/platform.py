@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from schemas.tables.columns import instant, metadata, written
+from schemas.tables.columns import instant, metadata, tenant_key, written
 
 tenant = Table(
     "tenant",
@@ -35,6 +35,7 @@ tenant = Table(
     Column("labels", JSONB, nullable=False, server_default="{}"),
     written(),
     written("updated_at"),
+    Column("fields", JSONB, comment="the field registry; null: the default"),
     CheckConstraint("clock in ('wall', 'event')", name="clock"),
     CheckConstraint("day_counting in ('working', 'calendar')", name="day_counting"),
     CheckConstraint("connected_by in ('activity', 'login')", name="connected_by"),
@@ -51,6 +52,18 @@ api_key = Table(
     instant("expires_at"),
     instant("revoked_at"),
     written(),
+)
+
+source = Table(
+    "source",
+    metadata,
+    Column("id", Text, primary_key=True),
+    tenant_key(primary_key=False),
+    Column("kind", Text, nullable=False),
+    Column("secrets", ARRAY(LargeBinary), nullable=False, comment="sealed; each enough to open"),
+    Column("options", JSONB, nullable=False, server_default="{}"),
+    written(),
+    written("updated_at"),
 )
 
 access_log = Table(

@@ -5,12 +5,11 @@ flushes what is gathered and exits 0.
 """
 
 import asyncio
-import contextlib
 import gc
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,11 +20,14 @@ from services.guard import GuardedProtocol
 from services.ingest.app import FrontDoor
 from services.ingest.behind import application
 from services.ingest.bodies import MAX_BODY
+from services.ingest.hooks import Hooks
 from services.ingest.instruments import Instruments
+from services.ingest.landing import Landing
 from services.ingest.publisher import Publisher
 from services.ingest.registry import Registry
 from services.kafka import Appender
 from services.observability import start_logging
+from services.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -41,20 +43,12 @@ def _clock() -> datetime:
     return datetime.now(UTC)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, but signals are ours: it would end the process by the signal instead of with 0."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> _Server:  # noqa: ANN401 - an ASGI app
+def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> Server:  # noqa: ANN401 - an ASGI app
     class Guarded(GuardedProtocol):
         refused = staticmethod(instruments.refused)
         max_body = MAX_BODY
 
-    return _Server(
+    return Server(
         uvicorn.Config(
             app,
             host=settings.host,
@@ -77,7 +71,9 @@ def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> _
 
 async def _run(settings: setting.Settings) -> int:
     instruments = Instruments()
-    registry = Registry(settings.database, settings.state_dir, every=settings.registry_seconds)
+    registry = Registry(
+        settings.database, settings.state_dir, every=settings.registry_seconds, seal_key=settings.seal_key
+    )
     publisher = Publisher(
         lambda: Appender(
             settings.kafka, client_id="uptake-ingest", request_ms=max(1000, int(settings.publish_seconds * 1000))
@@ -98,7 +94,16 @@ async def _run(settings: setting.Settings) -> int:
         }
         return {part: reason for part, reason in parts.items() if reason is not None}
 
-    front = FrontDoor(application(instruments, wrong), registry, publisher, instruments, _clock)
+    hooks = Hooks(
+        application(instruments, wrong),
+        registry,
+        Landing(publisher),
+        instruments,
+        clock=_clock,
+        rate=settings.source_rate,
+        public_url=settings.public_url,
+    )
+    front = FrontDoor(hooks, registry, publisher, instruments, _clock)
     server = _server(front, settings, instruments)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

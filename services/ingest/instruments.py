@@ -41,6 +41,10 @@ class Instruments:
             child = self._answered[code] = self._requests.labels(_SOURCE, str(code))
         child.inc()
 
+    def hook_answered(self, source: str, code: int) -> None:
+        """Count a delivery of ``source`` (empty: of none that is known) that was answered with ``code``."""
+        self._requests.labels(source or "unknown", str(code)).inc()
+
     def refused(self, code: int) -> None:
         """Count a connection that was refused before its request was whole."""
         self._requests.labels("connection", str(code)).inc()

@@ -7,10 +7,10 @@ a normalised event normalises to itself. Numbers beyond 64 bits and text that no
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from schemas.events import EARLIEST, ORIGINS
+from schemas.events import CONFIDENCES, EARLIEST, ORIGINS
 
 AHEAD: Final = timedelta(minutes=10)
 """How far in the future an event's time may lie: what clocks differ by, not more."""
@@ -210,6 +210,18 @@ def _origin(name: str, value: object) -> str:
     return value if value in ORIGINS else "unknown"
 
 
+def _confidence(name: str, value: object) -> str:
+    return _text(name, value) if value in CONFIDENCES else "none"
+
+
+def _date(name: str, value: object) -> str:
+    text = _text(name, value)
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise _UnfitError(f"/data/{name}", "must be a date") from error
+
+
 def _fields(name: str, value: object) -> dict[str, str]:
     if value == []:
         return {}  # how PHP writes an empty object
@@ -226,12 +238,14 @@ _KEPT: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "email": _text,
     "on_behalf_of": _reference,
     "origin": _origin,
+    "origin_confidence": _confidence,
     "environment": _text,
     "method": _text,
     "object": _text,
     "record": _reference,
     "owner": _reference,
     "stage": _reference,
+    "close_date": _date,
     "fields": _fields,
     "fields_required": _count,
     "fields_filled": _count,
@@ -240,6 +254,7 @@ _KEPT: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "rows": _count,
     "task": _reference,
     "automatic": _truth,
+    "bulk": _truth,
     "module": _reference,
     "delivery": _text,
 }

@@ -14,8 +14,12 @@ from typing import Final
 
 import msgspec
 
+from schemas.fields import DEFAULT, FieldRegistry
+from schemas.sources import KINDS, Source
 from services import postgres
 from services.ingest.keys import Key
+from services.sealing import Seal, SealError, kept_key
+from services.settings import read_seal_key
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +28,19 @@ _READ_SECONDS: Final = 3.0
 _FILE: Final = "registry.json"
 
 _KEYS: Final = "select id, secret_hash, scopes, tenant, expires_at from api_key where revoked_at is null"
-_TENANTS: Final = "select id from tenant"
+_TENANTS: Final = "select id, fields from tenant"
+_SOURCES: Final = "select id, tenant, kind, secrets, options from source order by id"
 _SHARDS: Final = "select value from installation where name = 'shards'"
+
+
+class SealedSource(msgspec.Struct, frozen=True):
+    """A source as it stands in the table and on disk."""
+
+    id: str
+    tenant: str
+    kind: str
+    secrets: tuple[bytes, ...]
+    options: bytes
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -34,6 +49,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     keys: dict[str, Key] = {}
     tenants: frozenset[str] = frozenset()
     shards: int | None = None
+    sources: tuple[SealedSource, ...] = ()
+    fields: dict[str, FieldRegistry] = {}
+    """The field registries of the tenants that have their own."""
+    seal_key: bytes | None = None
+    """The key that the installation keeps; None: it is given by a setting."""
 
 
 class RegistryAwayError(RuntimeError):
@@ -43,7 +63,8 @@ class RegistryAwayError(RuntimeError):
 class Registry:
     """The snapshot and its upkeep."""
 
-    def __init__(self, database: str, state_dir: Path, *, every: float) -> None:
+    def __init__(self, database: str, state_dir: Path, *, every: float, seal_key: str = "") -> None:
+        self._seal_key = seal_key
         self._database = database
         self._path = state_dir / _FILE
         self._every = every
@@ -55,6 +76,14 @@ class Registry:
         self.waiting = 0
         self.known = False
         self.snapshot = Snapshot()
+        self.sources: dict[str, Source] = {}
+        self.by_key: dict[str, Source] = {}
+        """The sources whose senders know a key only, by each of their keys."""
+        self.seal: Seal | None = None
+
+    def fields(self, tenant: str) -> FieldRegistry:
+        """Return the field registry of ``tenant``."""
+        return self.snapshot.fields.get(tenant, DEFAULT)
 
     async def run(self) -> None:
         """Take up the snapshot on disk, then refresh it; runs until it is cancelled."""
@@ -101,8 +130,22 @@ class Registry:
         self._failing = False
         self.known = True
         if snapshot != self.snapshot:
-            self.snapshot = snapshot
+            self._adopt(snapshot)
             await self._keep(snapshot)
+
+    def _adopt(self, snapshot: Snapshot) -> None:
+        """Take up ``snapshot``; a source that cannot be opened is left out and told of."""
+        key = read_seal_key(self._seal_key) if self._seal_key else snapshot.seal_key
+        self.seal = None if key is None else Seal(key)
+        sources = [] if self.seal is None else [_opened(sealed, self.seal) for sealed in snapshot.sources]
+        self.sources = {source.id: source for source in sources if source is not None}
+        self.by_key = {
+            secret: source
+            for source in reversed(self.sources.values())
+            if KINDS[source.kind].by_key
+            for secret in source.secrets
+        }
+        self.snapshot = snapshot
 
     async def _read(self) -> Snapshot:
         if self._pool is None:
@@ -112,7 +155,10 @@ class Registry:
         async with postgres.transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
             keys = await connection.fetch(_KEYS)
             tenants = await connection.fetch(_TENANTS)
+            sources = await connection.fetch(_SOURCES)
             shards = await connection.fetchval(_SHARDS)
+        async with self._pool.acquire() as connection:
+            key = None if self._seal_key else await kept_key(connection)
         return Snapshot(
             keys={
                 row["id"]: Key(bytes(row["secret_hash"]), frozenset(row["scopes"]), row["tenant"], row["expires_at"])
@@ -120,12 +166,22 @@ class Registry:
             },
             tenants=frozenset(row["id"] for row in tenants),
             shards=None if shards is None else int(shards),
+            sources=tuple(
+                SealedSource(
+                    row["id"], row["tenant"], row["kind"], tuple(row["secrets"]), msgspec.json.encode(row["options"])
+                )
+                for row in sources
+            ),
+            fields={
+                row["id"]: msgspec.convert(row["fields"], FieldRegistry) for row in tenants if row["fields"] is not None
+            },
+            seal_key=key,
         )
 
     async def _load(self) -> None:
         try:
             text = await asyncio.to_thread(self._path.read_bytes)
-            self.snapshot = msgspec.json.decode(text, type=Snapshot)
+            self._adopt(msgspec.json.decode(text, type=Snapshot))
         except FileNotFoundError:
             return
         except (OSError, msgspec.MsgspecError, UnicodeError) as error:
@@ -138,6 +194,20 @@ class Registry:
             await asyncio.to_thread(_write, self._path, msgspec.json.encode(snapshot))
         except OSError as error:
             log.warning("the snapshot cannot be kept in %s: %s", self._path, error)
+
+
+def _opened(sealed: SealedSource, seal: Seal) -> Source | None:
+    kind = KINDS.get(sealed.kind)
+    if kind is None:
+        log.warning("source %s is of a kind that this version does not know", sealed.id)
+        return None
+    try:
+        secrets = tuple(seal.open(secret, f"source/{sealed.id}").decode() for secret in sealed.secrets)
+        options = msgspec.json.decode(sealed.options, type=kind.options)
+    except (SealError, UnicodeError, msgspec.MsgspecError) as error:
+        log.warning("source %s cannot be used: %s", sealed.id, type(error).__name__)
+        return None
+    return Source(sealed.id, sealed.tenant, sealed.kind, secrets, options)
 
 
 def _seen(reading: asyncio.Task[None]) -> None:

@@ -8,7 +8,8 @@ import pytest
 from services import installation, postgres
 from services.embedded import Broker, Postgres
 from tests.builders import SHARDS, add_tenant
-from tests.ingest.service import ACME, ADMIN, Ingest, add_key
+from tests.ingest.deliveries import SECRET
+from tests.ingest.service import ACME, ADMIN, Ingest, add_key, add_source
 
 
 async def furnish(database: str) -> None:
@@ -19,6 +20,7 @@ async def furnish(database: str) -> None:
         await add_tenant(connection, "globex")
         await add_key(connection, ADMIN, tenant=None, scopes=["admin"])
         await add_key(connection, ACME, tenant="acme")
+        await add_source(connection, "odoo-sales", "odoo", SECRET)
     finally:
         await connection.close()
 

@@ -19,7 +19,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.topics import EVENTS
-from services import child, postgres
+from services import child, postgres, sealing
 
 ROOT = Path(__file__).parents[2]
 BATCH = "application/cloudevents-batch+json"
@@ -55,6 +55,26 @@ async def add_key(
         list(scopes),
         expires_at,
         revoked_at,
+    )
+
+
+async def add_source(
+    connection: postgres.Connection,
+    name: str,
+    kind: str,
+    *secrets: str,
+    tenant: str = "acme",
+    **options: Any,
+) -> None:
+    """Insert a source as the API stores it: its secrets sealed."""
+    seal = await sealing.seal_of(connection, "")
+    await connection.execute(
+        "insert into source (id, tenant, kind, secrets, options) values ($1, $2, $3, $4, $5)",
+        name,
+        tenant,
+        kind,
+        [seal.close(secret.encode(), f"source/{name}") for secret in secrets],
+        options,
     )
 
 
@@ -135,6 +155,11 @@ class Ingest:
         content = body if isinstance(body, bytes) else json.dumps(body)
         sent = {"content-type": kind, **ACME_HEADERS, **(headers or {})}
         return httpx.post(f"{self.url}/v1/events", content=content, headers=sent, timeout=20, **options)
+
+    def deliver(self, path: str, body: Any = b"", **options: Any) -> httpx.Response:
+        """Deliver ``body`` (JSON-encoded unless bytes) to ``/v1/hooks/`` + ``path`` as a CRM does."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return httpx.post(f"{self.url}/v1/hooks/{path}", content=content, timeout=20, **options)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it as an operator does; return its exit status."""

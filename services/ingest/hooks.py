@@ -1,0 +1,209 @@
+"""``/v1/hooks/{source}``: a CRM's own deliveries, answered in its own manners.
+
+Each is read once, verified before it is parsed, and acknowledged only when all of it has landed: events on the log,
+what is unusable among the dead letters. A bad item never costs a neighbour, and no answer is outside the manners of
+the sender, whatever comes in.
+"""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from schemas.events import Record, encode
+from schemas.sources import Source
+from services.ingest import problems
+from services.ingest.bodies import MAX_BODY, SenderGoneError, read_body, unpack
+from services.ingest.instruments import Instruments
+from services.ingest.landing import Landing
+from services.ingest.limits import Limits
+from services.ingest.normalise import Rejection, normalise
+from services.ingest.problems import RefusedError
+from services.ingest.publisher import OverloadedError
+from services.ingest.registry import Registry, RegistryAwayError
+from services.ingest.vendors.catalogue import VENDORS, kind_of
+from services.ingest.vendors.shape import Bad, Delivery, MalformedError, Reading, Reply, Vendor, told
+from services.kafka import LogUnavailableError
+
+log = logging.getLogger(__name__)
+
+_PREFIX: Final = "/v1/hooks/"
+_GZIP: Final = b"\x1f\x8b"
+_MOST_WAITING: Final = 1000
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_UNKNOWN: Final = told(404, "There is no such source.")
+_AWAY: Final = Reply(*problems.REGISTRY_AWAY[:2], problems.CONTENT_TYPE, problems.REGISTRY_AWAY.headers)
+_BROKEN: Final = Reply(*problems.BROKEN[:2], problems.CONTENT_TYPE)
+_WRONG_METHOD: Final = told(405, "Deliveries are sent with POST.", (b"allow", b"POST"))
+
+
+class Hooks:
+    """The ASGI application of the hooks; what is no hook goes to ``behind``."""
+
+    def __init__(
+        self,
+        behind: Application,
+        registry: Registry,
+        landing: Landing,
+        instruments: Instruments,
+        *,
+        clock: Callable[[], datetime],
+        rate: int,
+        public_url: str,
+    ) -> None:
+        self._behind = behind
+        self._registry = registry
+        self._landing = landing
+        self._instruments = instruments
+        self._clock = clock
+        self._limits = Limits(rate)
+        self._public_url = public_url.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path: str = scope["path"] if scope["type"] == "http" else ""
+        kind = None if path.startswith(_PREFIX) else kind_of(path)
+        if not path.startswith(_PREFIX) and kind is None:
+            await self._behind(scope, receive, send)
+            return
+        source_id = ""
+        try:
+            source_id, reply = await self._answer(scope, receive, kind)
+        except SenderGoneError:
+            return
+        except RegistryAwayError:
+            reply = _AWAY
+        except Exception:
+            log.exception("a delivery failed")
+            reply = _BROKEN
+        self._instruments.hook_answered(source_id, reply.status)
+        headers = [(b"content-type", reply.content_type)] if reply.body else []
+        headers += [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+
+    async def _answer(self, scope: Scope, receive: Receive, kind: str | None) -> tuple[str, Reply]:
+        if kind is not None:
+            return await self._answer_key_led(scope, receive, kind)
+        named, *steps = scope["path"][len(_PREFIX) :].split("/")
+        source = await self._source(named)
+        if source is None:
+            return "", _UNKNOWN
+        vendor = VENDORS[source.kind]
+        delivery = await self._delivery(scope, receive, steps, vendor, source)
+        return source.id, delivery if isinstance(delivery, Reply) else await self._deal(vendor, source, delivery)
+
+    async def _answer_key_led(self, scope: Scope, receive: Receive, kind: str) -> tuple[str, Reply]:
+        """Answer a sender that knows a host and a key only: the key leads to the source."""
+        vendor = VENDORS[kind]
+        delivery = await self._delivery(scope, receive, scope["path"].split("/")[1:], vendor, None)
+        if isinstance(delivery, Reply):
+            return "", delivery
+        key = vendor.key_of(delivery) if vendor.key_of is not None else None
+        if key is not None and key not in self._registry.by_key:
+            await self._look_again()
+        source = self._registry.by_key.get(key or "")
+        if source is None:
+            greeting = _greeting(vendor, None, delivery)
+            return "", greeting or vendor.manners.unauthorized
+        return source.id, await self._deal(VENDORS[source.kind], source, delivery)
+
+    async def _source(self, name: str) -> Source | None:
+        source = self._registry.sources.get(name)
+        if source is None and name:
+            await self._look_again()
+            source = self._registry.sources.get(name)
+        return source
+
+    async def _look_again(self) -> None:
+        if self._registry.waiting < _MOST_WAITING:
+            await self._registry.refresh()
+
+    async def _delivery(
+        self, scope: Scope, receive: Receive, steps: Sequence[str], vendor: Vendor, source: Source | None
+    ) -> Delivery | Reply:
+        """Return the request as the adapter sees it, or what its sender is told instead."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            body = await read_body(receive, limit=MAX_BODY, too_large=problems.BODY_TOO_LARGE)
+            if body[:2] == _GZIP:  # announced or not
+                body = unpack(body, limit=MAX_BODY, too_large=problems.BODY_TOO_LARGE)
+        except RefusedError as refused:
+            too_large = refused.problem is problems.BODY_TOO_LARGE
+            return vendor.manners.too_large if too_large else vendor.manners.malformed
+        parts = [step for step in steps if step]
+        secret = parts.pop() if parts and vendor.key_of is None else None
+        base = (source.options.public_url.rstrip("/") if source is not None else "") or self._public_url
+        query: bytes = scope["query_string"]
+        address = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        return Delivery(
+            method=scope["method"],
+            steps=tuple(parts),
+            secret=secret,
+            query=query,
+            url=f"{base}{address}{'?' if query else ''}{query.decode('latin-1')}",
+            headers=headers,
+            body=body,
+            received_at=self._clock(),
+        )
+
+    async def _deal(self, vendor: Vendor, source: Source, delivery: Delivery) -> Reply:
+        manners = vendor.manners
+        greeting = _greeting(vendor, source, delivery)
+        if greeting is not None:
+            return greeting
+        if delivery.method != "POST":
+            return _WRONG_METHOD
+        if not vendor.verify(source, delivery):
+            return manners.unauthorized
+        if self._limits.wait(source.id, source.options.requests_per_second, delivery.received_at.timestamp()):
+            return manners.limited
+        malformed = False
+        try:
+            reading = vendor.parse(source, delivery, self._registry.fields(source.tenant))
+        except MalformedError as error:
+            malformed, reading = True, Reading([], [Bad("", str(error))])
+        except Exception as error:  # noqa: BLE001 - whatever an adapter trips over is kept, and its sender answered
+            log.error("the adapter of %s failed %s", source.id, _where(error))  # noqa: TRY400 - a message holds texts
+            malformed, reading = True, Reading([], [Bad("", "the adapter failed on it")])
+        records, bad = judge(source, reading, delivery.received_at)
+        try:
+            await self._land(vendor, delivery, records)
+        except (LogUnavailableError, OverloadedError):
+            return manners.overloaded
+        self._instruments.judged(accepted=len(records), rejected=len(bad))
+        return manners.malformed if malformed else manners.accepted
+
+    async def _land(self, vendor: Vendor, delivery: Delivery, records: Sequence[Record]) -> None:
+        if records:
+            received_ms = int(delivery.received_at.timestamp() * 1000)
+            await self._landing.take(records, received_ms, seconds=vendor.manners.seconds)
+
+
+def _where(error: Exception) -> str:
+    """Return where ``error`` was raised and its type; its message could repeat what was sent."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"in {place.name}, line {place.lineno}: {type(error).__name__}"
+
+
+def _greeting(vendor: Vendor, source: Source | None, delivery: Delivery) -> Reply | None:
+    return None if vendor.greet is None else vendor.greet(source, delivery)
+
+
+def judge(source: Source, reading: Reading, received_at: datetime) -> tuple[list[Record], list[Bad]]:
+    """Return the records of the good events of a reading, and what is bad in it."""
+    records: list[Record] = []
+    bad = list(reading.bad)
+    for number, raw in enumerate(reading.events):
+        event = normalise(raw, received_at)
+        if isinstance(event, Rejection):
+            bad.append(Bad(f"/{number}{event.pointer}", event.reason))
+        else:
+            records.append(encode(source.tenant, event))
+    return records, bad

@@ -1,0 +1,17 @@
+"""Every adapter by its kind. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.ingest.vendors import odoo
+from services.ingest.vendors.shape import Vendor
+
+VENDORS: Final[Mapping[str, Vendor]] = {vendor.kind: vendor for vendor in (odoo.VENDOR,)}
+
+
+_PATHS: Final[Mapping[str, str]] = {}
+
+
+def kind_of(path: str) -> str | None:
+    """Return the kind of the key-led senders that post to ``path``; None: nobody's."""
+    return _PATHS.get(path)

@@ -1,0 +1,18 @@
+"""The HTTP server of a service. Signals are its process's own: uvicorn would end it by the signal instead of with 0.
+
+Whoever runs it stops it by ``should_exit``; it then answers what is under way and returns.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import uvicorn
+
+
+class Server(uvicorn.Server):
+    """uvicorn without signal handlers."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
