@@ -25,7 +25,7 @@ demo: install ## Show the whole product on a simulated rollout; Ctrl-C stops eve
 	$(BIN)/uptake demo $(ARGS)
 
 test: install ## Run the test suite on all cores (make test ARGS="-k windows")
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 lint: install ## Look at style, types and import contracts
 	$(BIN)/ruff check .

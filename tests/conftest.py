@@ -5,6 +5,7 @@ Where Java or Maven is missing, the suites on Apache Kafka are left out and said
 
 import asyncio
 import os
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -16,11 +17,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.kafka import node
 from services import installation, migrate, postgres
 from services.embedded import Broker, Postgres, fresh_directory
-from tests import counts
+from tests import counts, order
 from tests.builders import SHARDS, LogServer
+from tests.databases import TEMPLATE, Databases
 from tests.stack import Stack
 
-TEMPLATE = "template_uptake"
 LACK = node.missing()
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -37,6 +38,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"apache_kafka", "own_kafka"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
+    items.sort(key=lambda item: order.rank(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return order.workers()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    return order.scheduler(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -89,37 +101,34 @@ def postgres_server(directory: Path) -> Iterator[Postgres]:
     server.remove()
 
 
-async def _run(url: str, statement: str) -> None:
-    connection = await postgres.connect(url, name="tests")
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+@pytest.fixture(scope="session")
+async def databases(postgres_server: Postgres) -> Databases:
+    """The databases of the session's PostgreSQL, each lent to one test at a time."""
+    made = Databases(postgres_server)
+    await made.prepare()
+    return made
 
 
 @pytest.fixture(scope="session")
-async def _template(postgres_server: Postgres) -> str:
-    await _run(postgres_server.url("postgres"), f"create database {TEMPLATE}")
-    await migrate.upgrade(postgres_server.url(TEMPLATE))
+async def _template(databases: Databases) -> str:  # noqa: ARG001 - made with them
     return TEMPLATE
 
 
 @pytest.fixture
-async def empty_database(postgres_server: Postgres) -> AsyncIterator[str]:
+async def empty_database(postgres_server: Postgres, databases: Databases) -> AsyncIterator[str]:
     """The URL of a database without a table."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    await _run(postgres_server.url("postgres"), f"create database {name}")
+    await databases.run(f"create database {name} strategy file_copy")
     yield postgres_server.url(name)
-    await _run(postgres_server.url("postgres"), f"drop database {name} with (force)")
+    await databases.run(f"drop database {name} with (force)")
 
 
 @pytest.fixture
-async def database(postgres_server: Postgres, _template: str) -> AsyncIterator[str]:
+async def database(postgres_server: Postgres, databases: Databases) -> AsyncIterator[str]:
     """The URL of a fresh, migrated database."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await _run(postgres_server.url("postgres"), f"create database {name} template {_template}")
+    name = await databases.lend()
     yield postgres_server.url(name)
-    await _run(postgres_server.url("postgres"), f"drop database {name} with (force)")
+    await databases.take_back(name)
 
 
 @pytest.fixture
@@ -130,13 +139,24 @@ async def pool(database: str) -> AsyncIterator[postgres.Pool]:
     await postgres.close_pool(opened)
 
 
-@pytest.fixture
-async def own_postgres() -> AsyncIterator[Postgres]:
-    """A migrated PostgreSQL of the test's own, to kill and to stop. ``url()`` is the database."""
-    home = fresh_directory()
-    server = Postgres(home / "postgres")
+@pytest.fixture(scope="session")
+async def _migrated(directory: Path) -> AsyncIterator[Path]:
+    """The data of a migrated PostgreSQL that was stopped, to be copied."""
+    server = Postgres(directory / "migrated", fast=True)
     server.start()
     await migrate.upgrade(server.url())
+    server.stop()
+    yield directory / "migrated"
+    server.remove()
+
+
+@pytest.fixture
+def own_postgres(_migrated: Path) -> Iterator[Postgres]:
+    """A migrated PostgreSQL of the test's own, to kill and to stop. ``url()`` is the database."""
+    home = fresh_directory()
+    subprocess.run(["cp", "-a", _migrated, home / "postgres"], check=True)
+    server = Postgres(home / "postgres")
+    server.start()
     yield server
     server.remove()
     home.rmdir()
@@ -162,7 +182,8 @@ def _apache(directory: Path) -> Iterator[node.Node]:
     server.remove()
 
 
-async def _forget_topics(bootstrap: str) -> None:
+async def forget_topics(bootstrap: str) -> None:
+    """Delete the product's topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -176,7 +197,7 @@ async def _forget_topics(bootstrap: str) -> None:
 @pytest.fixture
 async def apache_kafka(_apache: node.Node) -> node.Node:
     """The session's Apache Kafka, without topics; it is never killed (see ``own_kafka``)."""
-    await _forget_topics(_apache.address)
+    await forget_topics(_apache.address)
     return _apache
 
 

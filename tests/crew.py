@@ -19,17 +19,24 @@ class Crew:
     def __init__(self, database: str, kafka: str, shards: int, diary: Path) -> None:
         self._diary = diary
         self._engines = ["--database", database, "--kafka", kafka, "--shards", str(shards)]
-        self._hired = 0
+        self._owners: dict[int, str] = {}
         self.workers: list[subprocess.Popen[bytes]] = []
+
+    def said(self, worker: subprocess.Popen[bytes], words: str) -> int:
+        """Count the lines with ``words`` that ``worker`` has logged."""
+        owner = f'"service":"{self._owners[worker.pid]}"'
+        lines = self._diary.read_text(errors="replace").splitlines()
+        return sum(owner in line and words in line for line in lines)
 
     def hire(self, **options: object) -> subprocess.Popen[bytes]:
         """Start a worker."""
-        self._hired += 1
+        owner = f"w{len(self._owners) + 1}"
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        command = [sys.executable, "-m", "tests.faults.worker", *self._engines, "--owner", f"w{self._hired}", *words]
+        command = [sys.executable, "-m", "tests.faults.worker", *self._engines, "--owner", owner, *words]
         with self._diary.open("ab") as diary:
             worker = subprocess.Popen(command, cwd=ROOT, stderr=diary)
         self.workers.append(worker)
+        self._owners[worker.pid] = owner
         return worker
 
     def alive(self) -> list[subprocess.Popen[bytes]]:

@@ -30,7 +30,7 @@ class Stack:
         command += ["--kafka", kafka] if kafka else []
         command += ["--database", database] if database else []
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(Path.home())}
-        settings.setdefault("session_ms", 6000)
+        settings.setdefault("session_ms", 3000)
         env |= {f"UPTAKE_{name.upper()}": str(value) for name, value in settings.items()}
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -1,4 +1,4 @@
-"""Starts an aggregator: its consumer, the evaluator, and the probes beside them. Owns the clock."""
+"""Starts an aggregator: its consumer, the evaluator, the lane of dead letters, and the probes. Owns the clock."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,9 @@ from services import installation, postgres
 from services.aggregator.consumer import Consumer
 from services.aggregator.evaluator import Evaluator
 from services.aggregator.instruments import Instruments
+from services.aggregator.lane import Lane
 from services.observability import Probes, start_logging
+from services.server import Server
 from services.settings import SettingError, Settings, load
 
 
@@ -33,7 +35,7 @@ async def serve(settings: Settings) -> None:
     instruments = Instruments()
     owner = f"{socket.gethostname()}-{os.getpid()}"
     pool = await postgres.wait_for_pool(settings.database, name="uptake-aggregator", stop=stop, lossy=True, max_size=3)
-    steady = await postgres.wait_for_pool(settings.database, name="uptake-evaluator", stop=stop, max_size=2)
+    steady = await postgres.wait_for_pool(settings.database, name="uptake-evaluator", stop=stop, max_size=3)
     shards = await installation.shards(settings.database) or settings.partitions
     consumer = Consumer(pool, settings, shards, owner, clock, instruments)
     evaluator = Evaluator(steady, settings.database, settings, clock, instruments.evaluation_seconds.observe)
@@ -41,7 +43,7 @@ async def serve(settings: Settings) -> None:
     async def ready() -> dict[str, str]:
         return consumer.wrong(clock())
 
-    probes = uvicorn.Server(
+    probes = Server(
         uvicorn.Config(
             Probes(instruments.registry, ready),
             host=settings.host,
@@ -52,9 +54,9 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=2,
         )
     )
-    probes.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    serving = asyncio.create_task(probes._serve())  # noqa: SLF001 - serve() would take the signals from us
-    work = [asyncio.create_task(consumer.run(stop)), asyncio.create_task(evaluator.run(stop))]
+    serving = asyncio.create_task(probes.serve())
+    lane = Lane(steady, settings.kafka, owner, clock)
+    work = [asyncio.create_task(part.run(stop)) for part in (consumer, evaluator, lane)]
     stopped = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)

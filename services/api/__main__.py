@@ -5,7 +5,6 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,6 +17,7 @@ from services.api.store.keys import ensure_admin_key
 from services.guard import GuardedProtocol
 from services.observability import start_logging
 from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Pool, close_pool, wait_for_pool
+from services.server import Server
 from services.settings import SettingError, Settings
 
 log = logging.getLogger(__name__)
@@ -25,14 +25,6 @@ log = logging.getLogger(__name__)
 CONNECTIONS: Final = 8
 STATEMENT_SECONDS: Final = 20.0
 DRAIN_SECONDS: Final = 5
-
-
-class _Server(uvicorn.Server):
-    """A server that is stopped by whoever owns the signals, so that a clean stop ends with status 0."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class _Guarded(GuardedProtocol):
@@ -73,8 +65,14 @@ async def _serve(settings: Settings) -> None:
     )
     try:
         await _ensure_key(pool, settings, stop)
-        app = application.create(pool, clock=_now, partitions=settings.partitions)
-        server = _Server(
+        app = application.create(
+            pool,
+            clock=_now,
+            partitions=settings.partitions,
+            seal_key=settings.seal_key,
+            ingest_url=settings.public_url or f"http://{settings.host}:{settings.ingest_port}",
+        )
+        server = Server(
             uvicorn.Config(
                 app,
                 host=settings.host,
@@ -94,7 +92,7 @@ async def _serve(settings: Settings) -> None:
         await close_pool(pool)
 
 
-async def _until_stopped(server: uvicorn.Server, stop: asyncio.Event) -> None:
+async def _until_stopped(server: Server, stop: asyncio.Event) -> None:
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -20,11 +20,16 @@ from services.guard import GuardedProtocol
 from services.ingest.app import FrontDoor
 from services.ingest.behind import application
 from services.ingest.bodies import MAX_BODY
+from services.ingest.gate import Gate
 from services.ingest.hooks import Hooks
 from services.ingest.instruments import Instruments
 from services.ingest.landing import Landing
+from services.ingest.limits import Shares
+from services.ingest.post import Post
 from services.ingest.publisher import Publisher
 from services.ingest.registry import Registry
+from services.ingest.replays import Replays
+from services.ingest.spool import Spool
 from services.kafka import Appender
 from services.observability import start_logging
 from services.server import Server
@@ -34,6 +39,8 @@ log = logging.getLogger(__name__)
 _NOTICE_SECONDS: Final = 0.5
 """Between "not ready" and the closed door: load balancers look, senders go elsewhere."""
 _DRAIN_SECONDS: Final = 8
+_SPOOL_SECONDS: Final = 2
+"""How long the spool is emptied at the end; what is left waits for the next start."""
 _KEEP_ALIVE_SECONDS: Final = 30
 _GARBAGE: Final = 50_000
 """A request leaves next to no cycles behind; looking for them after every 700 objects would cost more than the work."""
@@ -84,26 +91,33 @@ async def _run(settings: setting.Settings) -> int:
         max_pending=settings.max_pending_mib << 20,
         installed=lambda: registry.snapshot.shards,
     )
+    post = Post(lambda: Appender(settings.kafka, client_id="uptake-ingest-letters"))
+    spool = Spool(settings.state_dir, most=settings.spool_mib << 20, told=instruments.spool_damaged)
+    shares = Shares(settings.max_pending_mib << 20)
+    instruments.watch_spool(lambda: spool.measure, _clock)
     stopping = asyncio.Event()
 
     def wrong() -> Mapping[str, str]:
         parts = {
             "process": "stopping" if stopping.is_set() else None,
             "kafka": publisher.wrong(),
+            "spool": spool.wrong(),
             "registry": None if registry.known else "neither Postgres nor a kept snapshot has told the keys",
         }
         return {part: reason for part, reason in parts.items() if reason is not None}
 
+    landing = Landing(publisher, post, spool, shares, seconds=settings.spool_ms / 1000)
+    gate = Gate(registry, _clock)
     hooks = Hooks(
-        application(instruments, wrong),
+        Replays(application(instruments, wrong), gate, registry, landing, instruments),
         registry,
-        Landing(publisher),
+        landing,
         instruments,
         clock=_clock,
         rate=settings.source_rate,
         public_url=settings.public_url,
     )
-    front = FrontDoor(hooks, registry, publisher, instruments, _clock)
+    front = FrontDoor(hooks, gate, publisher, shares, instruments, _clock)
     server = _server(front, settings, instruments)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,7 +125,8 @@ async def _run(settings: setting.Settings) -> int:
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection looks at it again
     gc.set_threshold(_GARBAGE, 20, 20)
-    upkeep = [asyncio.create_task(registry.run()), asyncio.create_task(publisher.run())]
+    spool.start()
+    upkeep = [asyncio.create_task(work.run()) for work in (registry, publisher, landing)]
     serving = asyncio.create_task(server.serve())
     await asyncio.wait([serving, *upkeep, told := asyncio.create_task(stopping.wait())], return_when="FIRST_COMPLETED")
     failed = not told.done()
@@ -119,12 +134,15 @@ async def _run(settings: setting.Settings) -> int:
     await asyncio.sleep(0 if failed else _NOTICE_SECONDS)
     server.should_exit = True
     await asyncio.wait([serving])
+    await landing.drain(_SPOOL_SECONDS)
     await publisher.stop()
+    await post.stop()
     for task in upkeep:
         task.cancel()
     for result in await asyncio.gather(serving, *upkeep, return_exceptions=True):
         if isinstance(result, Exception):
             log.error("ingest failed", exc_info=result)
+    await spool.stop()
     await registry.stop()
     return 1 if failed else 0
 

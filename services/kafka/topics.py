@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS
 from services.kafka.errors import LogUnavailableError
+
+SHOWN_SECONDS: Final = 30
+"""How long a broker may take to show what it has: one that was killed and starts again on a busy machine."""
 
 
 async def ensure_topics(bootstrap: str, *, partitions: int, replication: int) -> dict[str, int]:
@@ -36,7 +39,7 @@ async def ensure_topics(bootstrap: str, *, partitions: int, replication: int) ->
 
 async def _counted(admin: Any, names: list[str]) -> dict[str, int]:  # noqa: ANN401
     """Return each topic's number of partitions, once the broker knows of all (a new topic takes a moment)."""
-    for _ in range(100):
+    for _ in range(SHOWN_SECONDS * 20):
         counts = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(names)}
         if all(counts.get(name) for name in names):
             return counts

@@ -38,34 +38,64 @@ def clock() -> Clock:
     return Clock(NOON)
 
 
+@pytest.fixture(scope="session")
+def routed() -> FastAPI:
+    """The application; making its routes takes longer than most tests."""
+    return application.create(None, clock=Clock(NOON), partitions=SHARDS)
+
+
 @pytest.fixture
-def app(pool: Pool, clock: Clock) -> FastAPI:
-    return application.create(pool, clock=clock, partitions=SHARDS)
+def app(routed: FastAPI, pool: Pool, clock: Clock) -> FastAPI:
+    """The application on the test's database; what its instruments count goes on from test to test."""
+    routed.state.pool, routed.state.clock = pool, clock
+    return routed
 
 
-def described(document: dict[str, Any], response: httpx.Response) -> dict[str, Any] | None:
-    """Return the schema that OpenAPI gives for ``response``; None for an address that it does not describe."""
-    for path, operations in document["paths"].items():
-        anything = ".+" if path == "/v1/people/{user}" else "[^/]+"
-        if re.fullmatch(re.sub(r"{\w+}", anything, path), response.request.url.path):
-            answers = operations.get(response.request.method.lower(), {"responses": {}})["responses"]
-            answer = answers.get(
-                str(response.status_code), document["paths"]["/v1/tenants"]["get"]["responses"]["default"]
-            )
-            kind = response.headers["content-type"].partition(";")[0]
-            assert kind in answer["content"], f"{kind} is not described"
-            return {**answer["content"][kind]["schema"], "components": document["components"]}
-    return None
+class Description:
+    """What ``/openapi.json`` says of answers. Each of its schemas is itself checked once."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        self._validators: dict[tuple[str, str, int, str], Any] = {}
+
+    def check(self, response: httpx.Response) -> None:
+        """Fail when the body is not as described; an address that is not described may answer anything."""
+        asked = response.request
+        for path in self._document["paths"]:
+            anything = ".+" if path == "/v1/people/{user}" else "[^/]+"
+            if re.fullmatch(re.sub(r"{\w+}", anything, path), asked.url.path):
+                kind = response.headers["content-type"].partition(";")[0]
+                sort = (path, asked.method.lower(), response.status_code, kind)
+                if sort not in self._validators:
+                    self._validators[sort] = self._validator(*sort)
+                self._validators[sort].validate(response.json())
+                return
+
+    def _validator(self, path: str, method: str, status: int, kind: str) -> Any:
+        paths = self._document["paths"]
+        answers = paths[path].get(method, {"responses": {}})["responses"]
+        problem = paths["/v1/tenants"]["get"]["responses"]["default"]
+        answer = answers.get(str(status), answers.get("default", problem))
+        assert kind in answer["content"], f"{kind} is not described"
+        schema = {**answer["content"][kind]["schema"], "components": self._document["components"]}
+        made = jsonschema.validators.validator_for(schema)
+        made.check_schema(schema)
+        return made(schema)
 
 
 @pytest.fixture(scope="session")
-def document() -> dict[str, Any]:
-    """The description of the API; making it takes longer than most tests."""
-    return application.create(None, clock=Clock(NOON), partitions=SHARDS).openapi()
+def document(routed: FastAPI) -> dict[str, Any]:
+    """The description of the API."""
+    return routed.openapi()
+
+
+@pytest.fixture(scope="session")
+def description(document: dict[str, Any]) -> Description:
+    return Description(document)
 
 
 @pytest.fixture
-async def connect(app: FastAPI, pool: Pool, document: dict[str, Any]) -> AsyncIterator[Connect]:
+async def connect(app: FastAPI, pool: Pool, description: Description) -> AsyncIterator[Connect]:
     """Make a client: ``connect(key, tenant)``."""
     async with pool.acquire() as connection:
         await ensure_admin_key(connection, ADMIN)
@@ -77,9 +107,7 @@ async def connect(app: FastAPI, pool: Pool, document: dict[str, Any]) -> AsyncIt
         body = await response.aread()
         assert response.status_code < 500 or response.status_code == 503, body
         if body and "json" in response.headers["content-type"]:
-            schema = described(document, response)
-            if schema is not None:
-                jsonschema.validate(response.json(), schema)
+            description.check(response)
 
     def client(key: str | None = ADMIN, tenant: str | None = None) -> Client:
         headers = {

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from services.api import app as application
@@ -13,16 +14,24 @@ from services.embedded import Postgres
 from services.postgres import Pool, close_pool, connect_pool
 from tests.api.conftest import ADMIN, Client, Clock, Connect
 from tests.api.test_alerts import add_alert
+from tests.builders import SHARDS
+from tests.crew import until
+
+
+@pytest.fixture
+def app(pool: Pool, clock: Clock) -> FastAPI:
+    """An application of the test's own, whose instruments have counted nothing."""
+    return application.create(pool, clock=clock, partitions=SHARDS)
 
 
 async def refreshed(app: FastAPI, pool: Pool, clock: Clock) -> None:
     """Let the background task read once."""
     task = asyncio.create_task(app.state.adoption.keep_fresh(pool, clock))
-    await asyncio.sleep(0)
-    for _ in range(200):
-        await asyncio.sleep(0.02)
-        if app.state.adoption.samples:
-            break
+
+    async def read() -> bool:
+        return bool(app.state.adoption.samples)
+
+    await until(read)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -126,9 +135,9 @@ async def test_while_postgres_is_away_the_service_says_so_and_comes_back(own_pos
         assert (ready.status_code, list(ready.json()["wrong"])) == (503, ["postgres"])
 
         own_postgres.start()
-        for _ in range(100):
-            if (await client.get("/v1/tenants")).status_code == 200:
-                break
-            await asyncio.sleep(0.1)
-        assert (await client.get("/readyz")).status_code == 200
+
+        async def answered() -> bool:
+            return (await client.get("/v1/tenants")).status_code == 200 == (await client.get("/readyz")).status_code
+
+        await until(answered)
     await close_pool(pool)

@@ -111,7 +111,7 @@ def test_a_stopped_stack_leaves_with_0_in_time_and_comes_back_with_its_data(stac
 
     assert stack.stop(signal.SIGINT) == 0
     assert time.monotonic() - since < 15
-    assert not psutil.wait_procs(family, timeout=1)[1]
+    assert not psutil.wait_procs(family, timeout=10)[1]
 
     again = stack.start()
     assert again["admin_key"] == first["admin_key"]
@@ -124,7 +124,7 @@ def test_a_killed_supervisor_leaves_no_orphans(stack: Stack) -> None:
 
     os.kill(stack.pid, signal.SIGKILL)
 
-    _until(lambda: not [it for it in family if it.is_running() and it.status() != psutil.STATUS_ZOMBIE], seconds=15)
+    _until(lambda: not [it for it in family if it.is_running() and it.status() != psutil.STATUS_ZOMBIE], seconds=40)
 
 
 def test_services_use_the_engines_that_are_named(stack: Stack, tansu: Any, database: str) -> None:

@@ -1,12 +1,12 @@
 """A consumer killed or frozen at each step of a batch, overtaken, and woken again: nothing lost, nothing twice."""
 
-import asyncio
 import os
 import random
 import signal
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -77,9 +77,21 @@ async def play(pool: Pool, crew: Crew, bootstrap: str, **options: Any) -> dict[s
     crew.hire(**({"mutant": options["mutant"]} if "mutant" in options else {}))
     await until(lambda: all_seen(pool), 90)
     if first.poll() is None:
-        os.kill(first.pid, signal.SIGCONT)
-        await asyncio.sleep(3)
+        await wake(pool, crew, first)
     return await verdict(pool)
+
+
+async def wake(pool: Pool, crew: Crew, worker: Popen[bytes]) -> None:
+    """Let ``worker`` end its batch and join the others again; wait until all of them have read all there is."""
+    before = crew.said(worker, "took over shards")
+    os.kill(worker.pid, signal.SIGCONT)
+    await until(lambda: _async(crew.said(worker, "took over shards") > before), 60)
+    asked = await pool.fetchval("select clock_timestamp()")
+    await until(lambda: drained_after(pool, asked), 60)
+
+
+async def drained_after(pool: Pool, moment: datetime) -> bool:
+    return not await pool.fetchval("select count(*) from position where drained_at is null or drained_at <= $1", moment)
 
 
 async def _async(value: bool) -> bool:  # noqa: FBT001 - until() takes awaitables

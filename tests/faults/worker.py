@@ -58,7 +58,7 @@ async def work(arguments: Any) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     pool = await postgres.wait_for_pool(arguments.database, name=arguments.owner, stop=stop, lossy=True, max_size=2)
-    settings = Settings(kafka=arguments.kafka, session_ms=6000, cycle_ms=20, batch_records=40)
+    settings = Settings(kafka=arguments.kafka, session_ms=3000, cycle_ms=20, batch_records=40)
     hook = Failpoint(arguments.site, arguments.action, arguments.nth)
     await Consumer(pool, settings, arguments.shards, arguments.owner, now, Instruments(), hook).run(stop)
     await postgres.close_pool(pool)
