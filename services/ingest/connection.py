@@ -1,7 +1,9 @@
 """The connection to the log and its renewal: Kafka may be away at any time, also at the start.
 
 Whenever an append fails, a fresh connection takes the place of the old one, since a client may be beyond repair without
-saying so. The old one is stopped only after its last append has ended: nothing that was sent is taken back.
+saying so. Only a fresh connection makes things well again, and only failures of the one in use make them unwell: what
+still happens on an old one, good or bad, tells nothing of the new. The old one is stopped only after its last append
+has ended: nothing that was sent is taken back.
 """
 
 import asyncio
@@ -17,7 +19,9 @@ log = logging.getLogger(__name__)
 
 _RETRY_FIRST: Final = 0.1
 _RETRY_LONGEST: Final = 2.0
-_LOOK_AGAIN: Final = 0.1
+_RETIRE_STEP: Final = 0.1
+_LOOK_SECONDS: Final = 2.0
+"""How often the log is looked at while nobody appends, so that readiness does not rest on yesterday's success."""
 
 
 class Connection:
@@ -35,13 +39,33 @@ class Connection:
         self.under_way: Counter[Appender] = Counter()
         """How many appends of each connection have not ended yet."""
 
-    def ail(self) -> None:
-        """Take note that an append failed."""
-        self.well = False
-        self._unwell.set()
+    def ail(self, appender: Appender | None) -> None:
+        """Take note that an append of ``appender`` failed."""
+        if appender is self.appender:
+            self.well = False
+            self._unwell.set()
 
     async def run(self) -> None:
         """Connect, and connect anew whenever appends fail; runs until it is cancelled."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._keep_connected())
+            both.create_task(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            appender = self.appender
+            if appender is None or not self.well:
+                continue
+            try:
+                if await appender.partitions(EVENTS) == self.shards:
+                    continue
+                log.warning("the topic has other partitions than before")
+            except LogUnavailableError as error:
+                log.warning("Kafka is away: %s", error)
+            self.ail(appender)
+
+    async def _keep_connected(self) -> None:
         pause = _RETRY_FIRST
         while True:
             if self.well:
@@ -72,10 +96,10 @@ class Connection:
         return True
 
     async def _retire(self, old: Appender) -> None:
-        for _ in range(int(self._patience / _LOOK_AGAIN)):
+        for _ in range(int(self._patience / _RETIRE_STEP)):
             if not self.under_way[old]:
                 break
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_RETIRE_STEP)
         await old.stop()
         del self.under_way[old]
 

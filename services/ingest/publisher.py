@@ -16,17 +16,18 @@ from schemas.events import Record
 from schemas.topics import EVENTS, shard_of
 from services.ingest.connection import Connection
 from services.ingest.instruments import Instruments
-from services.kafka import Appender, Batch, LogUnavailableError, MessageSizeTooLargeError
+from services.ingest.parts import Received, append_in_parts, pack
+from services.kafka import Appender, LogStumbledError, LogUnavailableError, MessageSizeTooLargeError
 
 log = logging.getLogger(__name__)
 
 _FULL: Final = 96 * 1024
 """A gather of this many bytes is sent at once: with its headers it still fits one batch of the log's."""
-_WORTH_PACKING: Final = 4 * 1024
 _MOST_HOLDS: Final = 4
 """While appends are under way gathering goes on, at most this many times longer than it otherwise would."""
 
 _STEP: Final = 0.02
+_STUMBLE_SECONDS: Final = 0.05
 
 Outcome = LogUnavailableError | frozenset[int]
 """What became of a gather: not acknowledged, or on the log but for the records of these ``id()``s (too large)."""
@@ -41,15 +42,16 @@ class OverloadedError(RuntimeError):
 class _Gather:
     """Records of one partition that travel together. ``done`` results in an Outcome, never in an exception."""
 
-    __slots__ = ("bytes", "deadline", "done", "opened", "partition", "records", "sent")
+    __slots__ = ("appender", "bytes", "deadline", "done", "opened", "partition", "records", "sent")
 
     def __init__(self, partition: int, done: "asyncio.Future[Outcome]", opened: float) -> None:
         self.partition = partition
         self.done = done
         self.opened = opened
-        self.records: list[tuple[int, Record]] = []
+        self.records: list[Received] = []
         self.bytes = 0
         self.sent = False
+        self.appender: Appender | None = None
         self.deadline: asyncio.TimerHandle | None = None
 
 
@@ -187,7 +189,7 @@ class Publisher:
         gather.done.set_result(LogUnavailableError("not acknowledged in time"))
         self._instruments.failed(len(gather.records))
         if gather.sent:
-            self._connection.ail()
+            self._connection.ail(gather.appender)
             return
         self._pending -= gather.bytes
         if self._open.get(gather.partition) is gather:
@@ -209,10 +211,15 @@ class Publisher:
     async def _submit(self, gathers: Sequence[_Gather]) -> None:
         appender = self._connection.appender
         for gather in gathers:
+            gather.appender = appender
             if appender is None:
                 self._settle(gather, LogUnavailableError("not connected"))
                 continue
-            batch = _pack(appender, gather.records)
+            try:
+                batch = pack(appender, gather.records, gather.bytes)
+            except LogUnavailableError as error:
+                self._settle(gather, error)
+                continue
             if batch is None:
                 self._spawn(self._apart(gather, appender))
                 continue
@@ -223,26 +230,24 @@ class Publisher:
         self._connection.under_way[appender] -= 1
         if error is not None and isinstance(error.__cause__, MessageSizeTooLargeError):
             self._spawn(self._apart(gather, appender))
-            return
-        if error is None and appender is self._connection.appender:
-            self._connection.well = True
-        self._settle(gather, _ALL_WELL if error is None else error)
+        elif isinstance(error, LogStumbledError) and not gather.done.done():
+            self._spawn(self._again(gather, error))
+        else:
+            self._settle(gather, _ALL_WELL if error is None else error)
+
+    async def _again(self, gather: _Gather, error: LogStumbledError) -> None:
+        """Repeat an append that the broker failed at, for as long as its senders wait; identities make it harmless."""
+        log.warning("an append is repeated: %s", error)
+        await asyncio.sleep(_STUMBLE_SECONDS)
+        if gather.done.done():
+            self._settle(gather, error)
+        else:
+            await self._submit([gather])
 
     async def _apart(self, gather: _Gather, appender: Appender) -> None:
-        """Append records that do not fit together in ever smaller parts, until only those remain that never fit."""
-        refused: set[int] = set()
-        parts = deque([gather.records])
         outcome: Outcome
         try:
-            while parts:
-                part = parts.popleft()
-                if part is not gather.records and await _fits_in(part, gather.partition, appender):
-                    continue
-                if len(part) == 1:
-                    refused.add(id(part[0][1]))
-                else:
-                    parts += (part[: len(part) // 2], part[len(part) // 2 :])
-            outcome = frozenset(refused)
+            outcome = await append_in_parts(appender, gather.partition, gather.records)
         except LogUnavailableError as error:
             outcome = error
         self._settle(gather, outcome)
@@ -253,7 +258,7 @@ class Publisher:
             gather.deadline.cancel()
         if isinstance(outcome, LogUnavailableError):
             log.warning("an append failed: %s", outcome)
-            self._connection.ail()
+            self._connection.ail(gather.appender)
         if not gather.done.done():
             if isinstance(outcome, LogUnavailableError):
                 self._instruments.failed(len(gather.records))
@@ -274,27 +279,3 @@ class Publisher:
                 break
             await asyncio.sleep(_STEP)
         await self._connection.stop()
-
-
-def _pack(appender: Appender, records: Sequence[tuple[int, Record]]) -> Batch | None:
-    """Return ``records`` as one batch, or None when they do not fit into one."""
-    size = sum(len(record.value) for _, record in records)
-    batch = appender.batch(packed=size > _WORTH_PACKING)
-    for timestamp, (key, value, headers) in records:
-        if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
-            return None
-    return batch
-
-
-async def _fits_in(records: Sequence[tuple[int, Record]], partition: int, appender: Appender) -> bool:
-    """Append ``records``; False when they are too large together."""
-    batch = _pack(appender, records)
-    if batch is None:
-        return False
-    try:
-        await appender.append(EVENTS, partition, batch)
-    except LogUnavailableError as error:
-        if isinstance(error.__cause__, MessageSizeTooLargeError):
-            return False
-        raise
-    return True

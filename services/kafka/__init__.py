@@ -3,14 +3,17 @@
 from aiokafka.errors import MessageSizeTooLargeError
 
 from services.kafka.appender import Appender, Batch
-from services.kafka.errors import LogUnavailableError, OutOfRangeError
+from services.kafka.errors import LogStumbledError, LogUnavailableError, OutOfRangeError
+from services.kafka.follower import Follower
 from services.kafka.reader import LogRecord, Reader
 from services.kafka.topics import ensure_topics
 
 __all__ = [
     "Appender",
     "Batch",
+    "Follower",
     "LogRecord",
+    "LogStumbledError",
     "LogUnavailableError",
     "MessageSizeTooLargeError",
     "OutOfRangeError",

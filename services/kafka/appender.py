@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -13,6 +13,11 @@ from services.kafka.errors import LogUnavailableError, unavailable
 
 MAX_RECORD_BYTES: Final = 1 << 20
 BATCH_BYTES: Final = 128 * 1024
+_ZSTD: Final = 4
+"""The codec's number in a batch's attributes."""
+
+
+Headers = list[tuple[str, bytes]]
 
 
 class Batch(Protocol):
@@ -23,11 +28,30 @@ class Batch(Protocol):
     ) -> object | None:
         """Add a record; None when the batch is full."""
 
+    def extend(self, records: Iterable[tuple[int, tuple[bytes, bytes, Headers]]]) -> bool:
+        """Add records, each behind its timestamp; False when they do not all fit."""
+
     def record_count(self) -> int:
         """Return how many records are in it."""
 
     def size(self) -> int:
         """Return its bytes."""
+
+
+class _Batch(BatchBuilder):  # type: ignore[misc]
+    """A builder that takes many records in one go, without a call in Python for each."""
+
+    _relative_offset: int
+
+    def extend(self, records: Iterable[tuple[int, tuple[bytes, bytes, Headers]]]) -> bool:
+        append, offset = self._builder.append, self._relative_offset
+        for timestamp, (key, value, headers) in records:
+            if append(offset, timestamp, key, value, headers) is None:
+                self.close()
+                break
+            offset += 1
+        self._relative_offset = offset
+        return not self._closed
 
 
 class Appender:
@@ -77,20 +101,34 @@ class Appender:
         return self._producer is not None
 
     async def partitions(self, topic: str) -> int:
-        """Return how many partitions ``topic`` has."""
+        """Return how many partitions ``topic`` has now.
+
+        Raises:
+            LogUnavailableError: no broker tells, or one of the partitions cannot be reached.
+        """
         if self._producer is None:
             raise LogUnavailableError("not connected")
+        client = self._producer.client
         try:
-            return len(await self._producer.partitions_for(topic))
-        except KafkaError as error:
-            raise LogUnavailableError(str(error)) from error
+            await self._producer.partitions_for(topic)  # from here on the client follows this topic
+            if not await client.force_metadata_update():
+                raise LogUnavailableError("no broker answers")
+            numbers = client.cluster.partitions_for_topic(topic) or ()
+            leaders = {client.cluster.leader_for_partition(TopicPartition(topic, number)) for number in numbers}
+            for leader in leaders:
+                if leader in (None, -1) or not await client.ready(leader):
+                    raise LogUnavailableError(f"partitions of {topic} have no leader that can be reached")
+        except (KafkaError, OSError) as error:
+            raise unavailable(error) from error
+        if not numbers:
+            raise LogUnavailableError(f"there is no topic {topic}")
+        return len(numbers)
 
     def batch(self, *, packed: bool = True) -> Batch:
         """Return an empty batch; not ``packed``: without compression, which costs more than it saves on little."""
         if self._producer is None:
             raise LogUnavailableError("not connected")
-        builder: Batch = self._producer.create_batch() if packed else BatchBuilder(BATCH_BYTES, 0)
-        return builder
+        return _Batch(BATCH_BYTES, _ZSTD if packed else 0)
 
     async def submit(
         self, topic: str, partition: int, batch: Batch, landed: Callable[[LogUnavailableError | None], None]

@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 
+from aiokafka.errors import UnknownError
+
 
 class LogUnavailableError(RuntimeError):
     """Kafka is away, or did not acknowledge: nothing is known of what was sent."""
+
+
+class LogStumbledError(LogUnavailableError):
+    """The broker answered that it failed, and not why: the same append may succeed at once."""
 
 
 class OutOfRangeError(RuntimeError):
@@ -17,6 +23,7 @@ class OutOfRangeError(RuntimeError):
 
 def unavailable(error: BaseException) -> LogUnavailableError:
     """Return ``error`` as ours, with its cause."""
-    ours = LogUnavailableError(f"{type(error).__name__}: {error}")
+    kind = LogStumbledError if isinstance(error, UnknownError) else LogUnavailableError
+    ours = kind(f"{type(error).__name__}: {error}")
     ours.__cause__ = error
     return ours

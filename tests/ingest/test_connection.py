@@ -116,7 +116,7 @@ async def test_whoever_is_slow_is_told_so_in_time_and_good_clients_do_not_notice
         _, expected, limit = case.values
         assert statuses == expected, (case.id, answer)
         assert limit - 1 < seconds < limit + 4.5 or limit == 30, (case.id, seconds)
-    assert statistics.quantiles(waits, n=100)[98] < 1
+    assert statistics.quantiles(waits, n=100)[98] < 3
 
 
 SERVED = [
@@ -172,7 +172,7 @@ async def test_an_unusual_but_honest_request_is_served_in_order(
 async def test_an_upgrade_to_http_2_is_not_followed(house: Ingest) -> None:
     upgrade = head(content_length=LENGTH, upgrade="h2c", connection="Upgrade, HTTP2-Settings", http2_settings="AAMA")
 
-    statuses, _, _ = await exchange(house.port, upgrade + END + BODY, read_for=1)
+    statuses, _, _ = await exchange(house.port, upgrade + END + BODY, read_for=2)
 
     assert statuses in ([202], [400])
 
@@ -184,9 +184,12 @@ async def test_a_sender_that_leaves_half_way_or_before_the_answer_does_no_harm(h
         writer.write(sent)
         await writer.drain()
         writer.close()
-    await asyncio.sleep(0.5)
+    end = time.monotonic() + 10
+    while (after := house.metrics()['uptake_ingest_events_total{outcome="accepted"}']) == before:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.2)
 
-    assert house.metrics()['uptake_ingest_events_total{outcome="accepted"}'] == before + 1
+    assert after == before + 1
     assert "Traceback" not in house.log
 
 

@@ -52,6 +52,9 @@ def test_the_usual_event_takes_the_short_road() -> None:
         pytest.param('{"id":"e-1",', id="an attribute twice"),
         pytest.param('{"id" :"e-1",', id="an attribute twice, once with a blank"),
         pytest.param('{"\\u0069d":"e-1",', id="an attribute twice, once escaped"),
+        pytest.param(
+            '{"dataschema":"a\\u003ab","id":"e-1",', id="an attribute twice, while an escape makes up for its colon"
+        ),
         pytest.param('{"tenant":"globex",', id="a tenant from outside"),
         pytest.param('{"traceparent":"00",', id="an extension"),
         pytest.param('{"time":null,', id="a null"),
