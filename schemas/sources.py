@@ -3,7 +3,10 @@
 The API checks options against these shapes, ingest reads them back; an option that is not named here does not exist.
 """
 
-from typing import Final
+import re
+from collections.abc import Iterator
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -44,6 +47,10 @@ class SalesforceOptions(Options, frozen=True, kw_only=True):
     """Client names in changeOrigin that are people at the screen."""
     import_clients: tuple[str, ...] = ("dataloader", "DataLoaderBulkUI", "DataLoaderPartnerUI", "DataLoaderBatch")
     """Client names in changeOrigin that are imports."""
+    software_users: tuple[str, ...] = ()
+    """Ids of the users that are software, with 15 or 18 characters."""
+    login_types: tuple[str, ...] = ("Application",)
+    """What LoginType says of people at the screen; single sign-on adds ``SAML Sfdc Initiated SSO`` and the like."""
 
 
 class HubspotOptions(Options, frozen=True, kw_only=True):
@@ -51,8 +58,8 @@ class HubspotOptions(Options, frozen=True, kw_only=True):
 
     portal: str = ""
     """The portal that may send; empty: any. Events of other portals are dead letters."""
-    signature: str = "v3"
-    """The version that must be there: v3, v2 or v1. There is no falling back to an older one."""
+    signature: Literal["v3", "v2", "v1"] = "v3"
+    """The version that must be there and fit. There is no falling back to another one."""
 
 
 class PipedriveOptions(Options, frozen=True, kw_only=True):
@@ -66,7 +73,10 @@ class OktaOptions(Options, frozen=True, kw_only=True):
     """Okta event hooks."""
 
     applications: tuple[str, ...] = ()
-    """Ids or names of the application instances that are the CRM. Empty: no sign-on counts as a login."""
+    """Ids or names of the application instances that are the CRM. Empty: no sign-on counts as a login.
+
+    Ids are compared exactly, names (displayName and alternateId) without regard to case.
+    """
 
 
 class AnalyticsOptions(Options, frozen=True, kw_only=True):
@@ -78,19 +88,79 @@ class AnalyticsOptions(Options, frozen=True, kw_only=True):
     """Whether page and screen views are activity."""
 
 
+CONSTANT: Final = "="
+"""What a constant of a mapping begins with."""
+_JOINED: Final = frozenset({"id", "type", "origin"})
+ATTRIBUTES: Final = _JOINED | {
+    *("time", "user", "email", "on_behalf_of", "environment", "method", "object", "record", "owner", "stage"),
+    *("close_date", "fields", "fields_required", "fields_filled", "report", "feature", "rows", "task", "automatic"),
+    *("bulk", "module", "delivery"),
+}
+_POINTER: Final = re.compile(r"(/([^~]|~[01])*)?")
+_TYPE: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
+
+
 class CustomOptions(Options, frozen=True, kw_only=True):
-    """Any JSON, read by a declared mapping."""
+    """Any JSON, read by a declared mapping; without one, events in the shape of the contract."""
 
     header: str = "x-uptake-secret"
     """The header that carries the secret, unless it stands in the address."""
     items: str = ""
     """JSON pointer to the array of events in a body; empty: the body is one event, or an array of them."""
     mapping: dict[str, str] = {}
-    """From attribute (id, type, time, user, object, fields, …) to JSON pointer, or to a constant after ``=``."""
+    """From attribute (id, type, time, user, object, fields, …) to JSON pointer into an item, or to a constant after
+    ``=``. For id, type and origin several pointers may stand with spaces between; what they find is joined by spaces.
+    """
     types: dict[str, str] = {}
-    """From what stands at the pointer of ``type`` to the event type."""
+    """From what stands at the pointer of ``type`` to the event type; ``*`` for all others, an empty type for what is
+    not wanted.
+    """
     origins: dict[str, str] = {}
-    """From what stands at the pointer of ``origin`` to the origin."""
+    """From what stands at the pointer of ``origin`` to the origin; ``*`` for all others."""
+    time_zone: str = ""
+    """Zone of times that are written without an offset (``Europe/Paris``); empty: such times are refused."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be read."""
+        for problem in self._problems():
+            raise ValueError(problem)
+
+    def _problems(self) -> Iterator[str]:
+        if not _POINTER.fullmatch(self.items):
+            yield "items must be a JSON pointer"
+        for name, place in self.mapping.items():
+            if name not in ATTRIBUTES:
+                yield f"mapping names {name}, which is no attribute of an event"
+            elif place.startswith(CONSTANT):
+                if name == "fields":
+                    yield "the place of fields must be a JSON pointer to an object"
+            elif not all(map(_POINTER.fullmatch, pointers(name, place))):
+                yield f"the place of {name} must be a JSON pointer, or a constant after ="
+        if self.mapping and "type" not in self.mapping:
+            yield "mapping must say what gives the type"
+        if not all(kind == "" or _TYPE.fullmatch(kind) for kind in self._kinds()):
+            yield "types must lead to event types such as crm.record.updated"
+        if self.time_zone and not _is_zone(self.time_zone):
+            yield "time_zone must be the name of a time zone"
+
+    def _kinds(self) -> Iterator[str]:
+        yield from self.types.values()
+        stated = self.mapping.get("type", "")
+        if stated.startswith(CONSTANT):
+            yield stated.removeprefix(CONSTANT)
+
+
+def pointers(name: str, place: str) -> list[str]:
+    """Return the JSON pointers that a mapping gives for the attribute ``name``."""
+    return place.split(" ") if name in _JOINED else [place]
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return False
+    return True
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -102,20 +172,26 @@ class Kind(msgspec.Struct, frozen=True):
     """After how many hours without a login the source of logins counts as stale; None: it tells of no logins."""
     by_key: bool = False
     """Whether its senders know a host and a key only, so the key leads to the source."""
+    in_path: bool = False
+    """Whether the secret is the last part of the address."""
+    secret_given: bool = False
+    """Whether the CRM makes the secret; else we make it when none is given."""
+    secret_form: str = "{secret}"  # noqa: S105 - a form, no secret
+    """How a secret that we make is spelled."""
 
 
 KINDS: Final = {
     kind.name: kind
     for kind in (
         Kind("dataverse", DataverseOptions, login_hours=72),
-        Kind("odoo", OdooOptions, login_hours=72),
-        Kind("salesforce-outbound", SalesforceOptions, login_hours=96),
+        Kind("odoo", OdooOptions, login_hours=72, in_path=True),
+        Kind("salesforce-outbound", SalesforceOptions, login_hours=96, in_path=True),
         Kind("salesforce-cdc", SalesforceOptions, login_hours=96),
-        Kind("hubspot", HubspotOptions, login_hours=72),
-        Kind("pipedrive", PipedriveOptions, login_hours=72),
+        Kind("hubspot", HubspotOptions, login_hours=72, secret_given=True),
+        Kind("pipedrive", PipedriveOptions, login_hours=72, secret_form="uptake:{secret}"),  # noqa: S106 - the same
         Kind("zoho", Options),
         Kind("okta", OktaOptions, login_hours=72),
-        Kind("standard-webhooks", CustomOptions, login_hours=72),
+        Kind("standard-webhooks", CustomOptions, login_hours=72, secret_given=True),
         Kind("segment", AnalyticsOptions, login_hours=72, by_key=True),
         Kind("rudderstack", AnalyticsOptions, login_hours=72, by_key=True),
         Kind("posthog", AnalyticsOptions, login_hours=72, by_key=True),

@@ -8,7 +8,7 @@ import pytest
 from services import installation, postgres
 from services.embedded import Broker, Postgres
 from tests.builders import SHARDS, add_tenant
-from tests.ingest.deliveries import SECRET
+from tests.ingest.deliveries import KEY, SECRET
 from tests.ingest.service import ACME, ADMIN, Ingest, add_key, add_source
 
 
@@ -21,6 +21,16 @@ async def furnish(database: str) -> None:
         await add_key(connection, ADMIN, tenant=None, scopes=["admin"])
         await add_key(connection, ACME, tenant="acme")
         await add_source(connection, "odoo-sales", "odoo", SECRET)
+        await add_source(connection, "odoo-letters", "odoo", SECRET)
+        await add_source(connection, "custom-crm", "custom", SECRET)
+        await add_source(connection, "hubspot-eu", "hubspot", SECRET, public_url="https://in.example.com/uptake/")
+        await add_source(connection, "okta-crm", "okta", SECRET, applications=["0oa-crm"])
+        await add_source(connection, "signed-tool", "standard-webhooks", KEY)
+        await add_source(connection, "dynamics", "dataverse", SECRET)
+        await add_source(connection, "sf-flows", "salesforce-outbound", SECRET)
+        await add_source(connection, "sf-changes", "salesforce-cdc", SECRET)
+        await add_source(connection, "pipedrive-eu", "pipedrive", f"uptake:{SECRET}")
+        await add_source(connection, "zoho-eu", "zoho", SECRET)
     finally:
         await connection.close()
 

@@ -13,6 +13,8 @@ from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Bad, Delivery
 
 SECRET = "a-secret-of-the-source"
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""The example secret of the specification of Standard Webhooks."""
 RECEIVED = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 

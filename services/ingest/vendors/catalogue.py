@@ -3,10 +3,35 @@
 from collections.abc import Mapping
 from typing import Final
 
-from services.ingest.vendors import odoo
+from services.ingest.vendors import (
+    custom,
+    dataverse,
+    hubspot,
+    odoo,
+    okta,
+    pipedrive,
+    salesforce_cdc,
+    salesforce_outbound,
+    standard_webhooks,
+    zoho,
+)
 from services.ingest.vendors.shape import Vendor
 
-VENDORS: Final[Mapping[str, Vendor]] = {vendor.kind: vendor for vendor in (odoo.VENDOR,)}
+VENDORS: Final[Mapping[str, Vendor]] = {
+    vendor.kind: vendor
+    for vendor in (
+        custom.VENDOR,
+        dataverse.VENDOR,
+        hubspot.VENDOR,
+        odoo.VENDOR,
+        okta.VENDOR,
+        pipedrive.VENDOR,
+        salesforce_cdc.VENDOR,
+        salesforce_outbound.VENDOR,
+        standard_webhooks.VENDOR,
+        zoho.VENDOR,
+    )
+}
 
 
 _PATHS: Final[Mapping[str, str]] = {}

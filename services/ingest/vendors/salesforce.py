@@ -1,0 +1,96 @@
+"""What every way out of Salesforce has in common: ids of 15 and 18 characters, ``changeOrigin``, logins. Pure."""
+
+import re
+from datetime import datetime
+from typing import Any, Final
+
+from schemas.sources import SalesforceOptions, Source
+from services.ingest.vendors.documents import number, text
+from services.ingest.vendors.shape import event, from_milliseconds, from_text, identity, options
+
+_SHORT: Final = re.compile(r"[A-Za-z0-9]{15}")
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_NOBODY: Final = "0" * 15
+_ORIGIN: Final = re.compile(r"com/salesforce/api/([a-z]{1,32})/[0-9.]{1,8}(?:;client=([^;]{0,200}))?")
+_SUCCESS: Final = "success"
+_BROWSER: Final = "browser"
+
+
+def long_id(value: object) -> str | None:
+    """Return an id in its 18 characters, whether it came with them or with 15; ids of other shapes as they are.
+
+    The last three say which of the fifteen are capitals, so that ids differ without regard to case.
+    """
+    given = text(value)
+    if len(given) == 18 and given.isascii() and given.isalnum():  # noqa: PLR2004 - the long form
+        given = given[:15] if _fits(given) else given
+    if not _SHORT.fullmatch(given):
+        return given or None
+    return None if given == _NOBODY else given + _suffix(given)
+
+
+def _suffix(short: str) -> str:
+    """Return the three characters that spell the capitals of fifteen."""
+    groups = (short[0:5], short[5:10], short[10:15])
+    capitals = (sum(1 << place for place, one in enumerate(group) if one.isupper()) for group in groups)
+    return "".join(_LETTERS[number] for number in capitals)
+
+
+def _fits(long: str) -> bool:
+    return long[15:].upper() == _suffix(long[:15])
+
+
+def origin_of(source: Source, change_origin: str, user: str | None) -> tuple[str, str]:
+    """Return the origin that ``changeOrigin`` tells, and how that is known."""
+    known = options(source, SalesforceOptions)
+    if user is not None and user in {long_id(each) for each in known.software_users}:
+        return "automation", "inferred"
+    if not change_origin:
+        return "automation", "inferred"  # neither Lightning nor an API: Setup, Classic, a flow
+    match = _ORIGIN.fullmatch(change_origin)
+    if match is None:
+        return "unknown", "none"
+    client = (match[2] or "").strip("/").split("/")[0].casefold()
+    if match[1] == "bulkapi" or client in {each.casefold() for each in known.import_clients}:
+        return "import", "stated"
+    if client and client in {each.casefold() for each in known.ui_clients}:
+        return "ui", "stated"
+    return "api", "stated"
+
+
+def login_identity(history: object, name: object = None) -> str | None:
+    """Return the identity of a login: that of its row in LoginHistory, which every way of telling it shares."""
+    told = long_id(history) or text(name)
+    return identity("salesforce-login", told) if told else None
+
+
+def login_of(source: Source, told: dict[str, Any], at: datetime | None = None) -> dict[str, Any] | None:
+    """Return the event of a row of LoginEventStream, LoginEvent or LoginHistory; None when nobody came to the screen.
+
+    A person at the screen has one of the declared login types and a browser; without success it is a failed one.
+    """
+    kinds = {each.casefold() for each in options(source, SalesforceOptions).login_types}
+    if text(told.get("LoginType")).casefold() not in kinds:
+        return None
+    good = text(told.get("Status")).casefold() == _SUCCESS
+    if good and text(told.get("Application")).casefold() != _BROWSER:
+        return None
+    name = login_identity(told.get("LoginHistoryId"), told.get("EventIdentifier"))
+    user = long_id(told.get("UserId"))
+    if name is None or user is None:
+        return None
+    made = event(
+        source,
+        id=name,
+        type="crm.session.login" if good else "crm.session.login_failed",
+        time=moment(told.get("EventDate") or told.get("LoginTime")) or at,
+        user=user,
+        origin="ui",
+        confidence="stated",
+    )
+    return made()
+
+
+def moment(value: object) -> datetime | None:
+    """Return the instant in a date of any of its spellings: ISO 8601 text or milliseconds since 1970."""
+    return from_text(value, naive=True) or from_milliseconds(number(value))
