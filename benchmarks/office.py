@@ -183,7 +183,7 @@ from (
   select s.team, s.role, s.shard, w, e.day, sum(e.a) as a, sum(e.c) as c, sum(e.u) as u
   from (select user_id, day, lag(day) over (partition by user_id order by day) as earlier from person_day) as f
   join staff s using (user_id), unnest('{1,7,28}'::int[]) as w,
-  lateral (values (f.day, 0, 2, 1), (f.day + w, 0, -2, -1),
+  lateral (values (f.day, 0, case w when 1 then 2 else 0 end, case w when 1 then 1 else 0 end),
     (case when f.earlier + w < f.day + w then greatest(f.day, f.earlier + w) else f.day end, 1, 0, 0),
     (f.day + w, -1, 0, 0)) as e(day, a, c, u)
   group by s.team, s.role, s.shard, w, e.day) as x,
@@ -236,9 +236,12 @@ _FACTS: Final = "select coalesce(sum(events), 0)::bigint from person_day where t
 _WRONG: Final = """
 with days as (select as_of, w from unnest($1::date[]) as as_of, unnest('{1,7,28}'::int[]) as w),
 told as (
-  select r.dimension, r.key, d.as_of, d.w, sum(r.licensed) as licensed, sum(r.active) as active,
-    sum(r.logged_in) as logged_in, sum(r.actions) as actions, sum(r.active_user_days) as user_days
-  from days d join window_delta r on r.days = d.w and r.day <= d.as_of where r.tenant = 'bench' group by 1, 2, 3, 4),
+  select r.dimension, r.key, d.as_of, d.w, sum(r.active) filter (where r.days = d.w) as active,
+    sum(r.logged_in) filter (where r.days = d.w) as logged_in,
+    sum(r.actions) filter (where r.days > 1 or r.day > d.as_of - d.w) as actions,
+    sum(r.active_user_days) filter (where r.days > 1 or r.day > d.as_of - d.w) as user_days
+  from days d join window_delta r on r.days in (1, d.w) and r.day <= d.as_of
+  where r.tenant = 'bench' group by 1, 2, 3, 4),
 seen as (
   select g.dimension, g.key, d.as_of, d.w, count(distinct p.user_id) as active,
     count(distinct p.user_id) filter (where p.logins > 0) as logged_in, sum(p.actions) as actions,

@@ -38,6 +38,7 @@ class EventData(msgspec.Struct, gc=False):
     """The part of ``data`` that the windows need; whatever else the event carries stays on the log."""
 
     user: str | None = None
+    email: str | None = None
     origin: str = "unknown"
     environment: str = "production"
 

@@ -68,7 +68,8 @@ async def connect_pool(
     """Open a pool on ``url``.
 
     ``lossy``: a crash of Postgres may take back the last commits. Only for whoever keeps its position in the same
-    transaction as its effects, so that both go back together.
+    transaction as its effects, so that both go back together. Such a one also finds every row by its key, and must not
+    go on reading a whole table because that was cheapest when the table was still empty and the plan was made.
     """
     return await asyncpg.create_pool(
         url,
@@ -88,6 +89,7 @@ async def connect_pool(
             "tcp_keepalives_interval": "5",
             "tcp_keepalives_count": "3",
             "synchronous_commit": "off" if lossy else "on",
+            "enable_seqscan": "off" if lossy else "on",
         },
     )
 

@@ -41,7 +41,7 @@ class Settings:
     linger_ms: int = _setting(3, "How long ingest gathers events for one append, in milliseconds.")
     max_pending_mib: int = _setting(64, "How much ingest holds unacknowledged before it answers 503, in MiB.")
     spool_ms: int = _setting(
-        300, "How long ingest waits for Kafka before it spools what its sender would never repeat, in milliseconds."
+        300, "How soon a sender that never repeats is answered, in milliseconds: from the spool when Kafka is slower."
     )
     spool_mib: int = _setting(1024, "How much the spool of ingest holds at most, in MiB.")
     source_rate: int = _setting(500, "The most requests a second that ingest takes of one source.")

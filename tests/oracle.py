@@ -62,12 +62,58 @@ def brute_force(directory: Mapping[str, Entry], events: Iterable[dict[str, Any]]
     return {key: tuple(cell) for key, cell in found.items()}
 
 
+class Contact(NamedTuple):
+    """What identities may be recognised by as a person."""
+
+    external_id: str | None
+    email: str | None
+
+
+def whose(
+    contacts: Mapping[str, Contact], decided: Mapping[str, str], events: Iterable[dict[str, Any]]
+) -> dict[str, str | None]:
+    """Return whom each identity counts for: of the people in ``contacts``, and of who acted in ``events``."""
+    mails: dict[str, set[str]] = {user: set() for user in contacts}
+    for event in events:
+        if user := event["data"].get("user"):
+            mails.setdefault(user, {user.lower()}).add(event["data"].get("email", user).strip().lower())
+
+    def root(user: str) -> str:
+        into = decided.get(user, user)
+        return into if into in contacts else user
+
+    def recognised(identity: str) -> str | None:
+        by_external_id = {root(user) for user, contact in contacts.items() if contact.external_id == identity}
+        by_mail = {
+            root(user)
+            for user, contact in contacts.items()
+            if contact.email and contact.email.lower() in mails[identity]
+        }
+        found = by_external_id or by_mail
+        return found.pop() if len(found) == 1 else None
+
+    def person(identity: str) -> str | None:
+        if identity in decided and decided[identity] in contacts:
+            return decided[identity]
+        if identity in contacts:
+            return identity
+        return None if identity in decided else recognised(identity)
+
+    return {identity: person(identity) for identity in mails}
+
+
 async def cells(pool: Pool, days: Sequence[date], tenant: str = "acme") -> Cells:
-    """Read every cell with somebody licensed by plain prefix sums."""
+    """Read every cell with somebody licensed by plain sums: of differences, and of the amounts of the days held."""
     rows = await pool.fetch(
-        "select d.as_of, w.dimension, w.key, w.days, sum(licensed)::int, sum(active)::int, sum(logged_in)::int,"
-        " sum(actions)::int, sum(active_user_days)::int from unnest($1::date[]) as d(as_of)"
-        " join window_delta w on w.day <= d.as_of and w.tenant = $2 group by 1, 2, 3, 4 having sum(licensed) <> 0",
+        "select d.as_of, w.dimension, w.key, l.days, sum(licensed) filter (where own)::int,"
+        " sum(active) filter (where own)::int, sum(logged_in) filter (where own)::int,"
+        " coalesce(sum(actions) filter (where held), 0)::int,"
+        " coalesce(sum(active_user_days) filter (where held), 0)::int"
+        " from unnest($1::date[]) as d(as_of) cross join unnest('{1,7,28}'::int[]) as l(days)"
+        " join window_delta w on w.day <= d.as_of and w.tenant = $2 and w.days in (1, l.days)"
+        " cross join lateral (select w.days = l.days as own,"
+        " case w.days when 1 then w.day > d.as_of - l.days else true end as held) h"
+        " group by 1, 2, 3, 4 having sum(licensed) filter (where own) <> 0",
         days,
         tenant,
     )

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, MetaData, Text, func
 
-MAIL_MARK: Final = "md5({tenant} || chr(10) || lower(btrim({mail})))::uuid"
+MAIL_MARK: Final = "md5(({tenant} || chr(10)) || lower(btrim({mail})))::uuid"
 """SQL of the mark by which equal e-mails of one tenant are recognised; the e-mail itself need not be kept."""
 
 metadata = MetaData(

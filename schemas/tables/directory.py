@@ -58,6 +58,7 @@ directory_change = Table(
     Column("day", Date, comment="only what was done on this day changed; null: anything"),
 )
 Index("ix_directory_change_shard_seq", directory_change.c.shard, directory_change.c.seq)
+Index("ix_directory_change_days", directory_change.c.queued_at, postgresql_where=directory_change.c.day.is_not(None))
 
 alias = Table(
     "alias",

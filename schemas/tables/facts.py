@@ -51,18 +51,37 @@ dead_letter = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("tenant", Text),
-    Column("shard", SmallInteger, nullable=False),
-    Column("log_offset", BigInteger, nullable=False),
-    Column("mark", BigInteger, nullable=False, comment="of the record: a replayed log adds no second row"),
+    Column("shard", SmallInteger, comment="of a record of the events topic; null: a delivery that came in by a hook"),
+    Column("log_offset", BigInteger, nullable=False, comment="on the events topic; of a delivery, of its last letter"),
+    Column("mark", BigInteger, comment="of the record: a replayed log adds no second row"),
     Column("key", LargeBinary),
-    Column("value", LargeBinary),
-    Column("reason", Text, nullable=False),
+    Column("value", LargeBinary, comment="the record; of a delivery, its sealed letter"),
+    Column("reason", Text, nullable=False, comment="the first of the reasons"),
     instant("received_at"),
     Column("published", Boolean, nullable=False, server_default="false"),
     written(),
+    Column("letter", Text, unique=True, comment="of a delivery: a function of what was delivered"),
+    Column("source", Text),
+    Column("kind", Text),
+    Column("reasons", JSONB, nullable=False, server_default="[]"),
+    Column("state", Text, nullable=False, server_default="open"),
+    instant("replayed_at"),
+    Column("outcome", JSONB, comment="of the last replay"),
     UniqueConstraint("shard", "log_offset", "mark"),
+    CheckConstraint("state in ('open', 'replayed', 'still-bad')", name="state"),
+    CheckConstraint("(shard is null) = (letter is not null)", name="origin"),
 )
+Index("ix_dead_letter_tenant_id", dead_letter.c.tenant, dead_letter.c.id)
+Index("ix_dead_letter_open", dead_letter.c.tenant, postgresql_where=dead_letter.c.state == "open")
 Index("ix_dead_letter_unpublished", dead_letter.c.id, postgresql_where=~dead_letter.c.published)
+
+letter_position = Table(
+    "letter_position",
+    metadata,
+    Column("partition", SmallInteger, primary_key=True, comment="of the dead-letter topic"),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("anchor", BigInteger, comment="mark of the record before next_offset: tells a replaced log"),
+)
 
 claimed = Table(
     "claimed",
@@ -121,7 +140,7 @@ person_link = Table(
     Column("identity", Text, primary_key=True),
     Column("user_id", Text, comment="the person it counts for; null: several could be meant"),
     Column("how", Text, nullable=False),
-    Column("candidates", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("candidates", JSONB, nullable=False, server_default="[]"),
     CheckConstraint("how in ('alias', 'external_id', 'email', 'self', 'ambiguous')", name="how"),
 )
 Index("ix_person_link_tenant_user_id", person_link.c.tenant, person_link.c.user_id)

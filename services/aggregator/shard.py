@@ -14,10 +14,13 @@ from services.aggregator.domain import windows
 from services.aggregator.domain.arrivals import Arrival, LogRecord, Unusable, read, record_mark
 from services.aggregator.domain.facts import Activity, Claimed, LocalDays, PersonDayKey, fold, sources
 from services.aggregator.domain.windows import DayChange, Deltas
+from services.aggregator.people import People
+from services.aggregator.recount import Home, recount
 from services.aggregator.store import facts as fact_store
+from services.aggregator.store import links as link_store
 from services.aggregator.store import positions
 from services.aggregator.store import windows as window_store
-from services.aggregator.store.facts import Added, Tally, TenantClock
+from services.aggregator.store.facts import Added, RacedError, Tally, TenantClock
 from services.aggregator.store.positions import Held, Letter
 from services.aggregator.store.windows import Person, Terms
 from services.postgres import POISON, Connection, Pool, transaction
@@ -25,7 +28,6 @@ from services.postgres import POISON, Connection, Pool, transaction
 ALLOWED_LATENESS: Final = timedelta(hours=50)
 """Two hours until a day's windows are provisional, forty-eight more until they are final."""
 
-ROSTER_SIZE: Final = 200_000
 CHANGES_AT_ONCE: Final = 500
 OUTCOMES: Final = ("folded", "duplicate", "conflict", "late", "unmapped", "dead_letter")
 
@@ -78,7 +80,7 @@ class Shard:
         self._newest = newest
         self._tenants = tenants
         self._hook = hook
-        self._roster: dict[Person, Terms | None] = {}
+        self._people = People(shards)
 
     async def fold(self, pool: Pool, records: Sequence[LogRecord], now: datetime) -> Outcome:
         """Fold ``records`` and move the position behind them, in one transaction.
@@ -86,12 +88,20 @@ class Shard:
         Raises:
             FencedError: the shard is owned by another process now; nothing was written.
         """
-        try:
-            outcome = await self._commit(pool, records, now, alone=False)
-        except POISON:
-            outcome = await self._commit(pool, records, now, alone=True)
-        _advance(self._newest, outcome.newest)
-        return outcome
+        alone = False
+        while True:
+            try:
+                outcome = await self._commit(pool, records, now, alone=alone)
+            except RacedError:
+                self._people.forget()  # whoever was faster has committed: its claims are seen next time
+            except POISON:
+                if alone:
+                    raise
+                self._people.forget()
+                alone = True
+            else:
+                _advance(self._newest, outcome.newest)
+                return outcome
 
     async def _commit(self, pool: Pool, records: Sequence[LogRecord], now: datetime, *, alone: bool) -> Outcome:
         last = records[-1]
@@ -111,6 +121,7 @@ class Shard:
             async with tx.transaction():
                 return await self._apply(tx, records, now)
         except POISON as error:
+            self._people.forget()
             if len(records) == 1:
                 await self._keep(tx, [Unusable(records[0], None, f"{type(error).__name__}: {error}")], {})
                 return Outcome(dead_letter=1)
@@ -166,28 +177,19 @@ class Shard:
             tallies[tenant].see(source.latest)
         finals = {tenant: self._final_day(tenant, now) for tenant, _ in seen}
         folded = fold(fresh, self._tenants.days)
-        added = await fact_store.add(tx, folded)
-        roster = await self._terms(tx, {(key.tenant, key.user) for key in folded})
+        roster = await self._people.terms(tx, {(key.tenant, key.user) for key in folded})
+        await self._people.sight(tx, roster, fresh)
+        own = await self._people.keep_apart(tx, folded)
+        added = await fact_store.add(tx, own) if own else []
         for key, activity in folded.items():
             tally = tallies[key.tenant]
             tally.folded += activity.events
             tally.late += activity.events if key.day <= finals[key.tenant] else 0
             tally.unmapped += activity.events if roster[key.tenant, key.user] is None else 0
         deltas = Deltas()
-        await _extend(tx, deltas, _changes(folded, added), roster, finals)
+        await _extend(tx, deltas, _changes(own, added), roster, finals)
         await window_store.add(tx, self.number, deltas.settle())
         await fact_store.see_sources(tx, self.number, seen)
-
-    async def _terms(self, tx: Connection, people: set[Person]) -> dict[Person, Terms | None]:
-        """Return the terms the windows count ``people`` under; None: unknown to the directory."""
-        missing = [person for person in people if person not in self._roster]
-        if missing:
-            if len(self._roster) > ROSTER_SIZE:
-                self._roster.clear()
-                missing = list(people)
-            found = await window_store.roster(tx, missing)
-            self._roster.update((person, found.get(person)) for person in missing)
-        return {person: self._roster[person] for person in people}
 
     def _final_day(self, tenant: str, now: datetime) -> int:
         """Return the newest as-of day whose windows were final before this batch."""
@@ -214,31 +216,14 @@ class Shard:
         """
         async with transaction(pool) as tx:
             await positions.lock(tx, self.number, self.held)
-            people = await window_store.take_changes(tx, self.number, CHANGES_AT_ONCE)
-            if people:
-                await self._recount(tx, people, now)
-        for person in people:
-            self._roster.pop(person, None)
-        return len(people)
-
-    async def _recount(self, tx: Connection, people: Sequence[Person], now: datetime) -> None:
-        await self._tenants.meet(tx, {tenant for tenant, _ in people})
-        new = await window_store.directory(tx, people)
-        old = await window_store.roster(tx, people)
-        moved = [person for person in new if new[person] != old.get(person)]
-        facts = await fact_store.days_of(tx, moved)
-        deltas = Deltas()
-        tallies: dict[str, Tally] = defaultdict(Tally)
-        for person, (days, events) in zip(moved, facts, strict=True):
-            tenant = person[0]
-            windows.move(
-                deltas, tenant, days, old=old.get(person, ()), new=new[person], final=self._final_day(tenant, now)
-            )
-            tallies[tenant].unmapped -= events if person not in old else 0
-        await window_store.add(tx, self.number, deltas.settle())
-        if moved:
-            await window_store.enrol(tx, {person: new[person] for person in moved})
-            await fact_store.tell(tx, self.number, tallies)
+            changes = await link_store.take(tx, self.number, CHANGES_AT_ONCE)
+            if changes:
+                await self._tenants.meet(tx, {change.person[0] for change in changes})
+                known = [change for change in changes if change.person[0] in self._tenants.clocks]
+                home = Home(self.number, self._shards)
+                await recount(tx, home, known, lambda tenant: self._final_day(tenant, now))
+        self._people.forget(change.person for change in changes)
+        return len(changes)
 
 
 def _changes(folded: dict[PersonDayKey, Activity], added: Sequence[Added]) -> dict[Person, list[DayChange]]:

@@ -16,15 +16,51 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.api import alerts, directory, instruments, keys, people, probes, status, tenants, waves, windows
+from services.api import (
+    alerts,
+    dead_letters,
+    directory,
+    fields,
+    instruments,
+    keys,
+    links,
+    people,
+    probes,
+    sources,
+    status,
+    tenants,
+    waves,
+    windows,
+)
 from services.api.edge import Edge
 from services.api.gauges import Adoption
-from services.api.problems import MEDIA_TYPE, ProblemError, as_response, of_validation, unavailable
+from services.api.problems import MEDIA_TYPE, ProblemError, of_validation, unavailable
+from services.api.scim import discovery as scim_discovery
+from services.api.scim import groups as scim_groups
+from services.api.scim import rules as scim_rules
+from services.api.scim import users as scim_users
+from services.api.scim.errors import answer
 from services.postgres import POISON, UNAVAILABLE, Pool
 
 log = logging.getLogger(__name__)
 
-RESOURCES: Final = (tenants, keys, directory, waves, windows, people, alerts, status, probes)
+SCIM: Final = (scim_users, scim_groups, scim_discovery, scim_rules)
+RESOURCES: Final = (
+    tenants,
+    keys,
+    sources,
+    fields,
+    directory,
+    links,
+    waves,
+    windows,
+    people,
+    alerts,
+    dead_letters,
+    status,
+    probes,
+    *SCIM,
+)
 PROBLEM: Final[dict[str, Any]] = {
     "description": "A problem (RFC 9457).",
     "content": {
@@ -62,8 +98,19 @@ PROBLEM: Final[dict[str, Any]] = {
 }
 
 
-def create(pool: Pool, *, clock: Callable[[], datetime], partitions: int) -> FastAPI:
-    """Return the application on ``pool``. ``partitions``: the shards, until the installation has noted them."""
+def create(
+    pool: Pool,
+    *,
+    clock: Callable[[], datetime],
+    partitions: int,
+    seal_key: str = "",
+    ingest_url: str = "http://127.0.0.1:8081",
+) -> FastAPI:
+    """Return the application on ``pool``.
+
+    ``partitions``: the shards, until the installation has noted them; ``seal_key``: empty for the installation's own;
+    ``ingest_url``: how CRMs reach ingest.
+    """
     measured = instruments.make()
     adoption = Adoption()
 
@@ -85,6 +132,7 @@ def create(pool: Pool, *, clock: Callable[[], datetime], partitions: int) -> Fas
         responses={"default": PROBLEM},
     )
     app.state.pool, app.state.clock, app.state.partitions = pool, clock, partitions
+    app.state.seal_key, app.state.ingest_url = seal_key, ingest_url
     app.state.instruments, app.state.adoption = measured, adoption
     for resource in RESOURCES:
         for route in resource.router.routes:
@@ -106,24 +154,24 @@ def _translate_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _of_mistake)
 
 
-async def _of_http(_: Request, error: Exception) -> Response:
-    return as_response(error)  # type: ignore[arg-type]  # registered for this kind only
+async def _of_http(request: Request, error: Exception) -> Response:
+    return answer(request.scope["path"], error)  # type: ignore[arg-type]  # registered for this kind only
 
 
-async def _of_validation(_: Request, error: Exception) -> Response:
-    return as_response(of_validation(error))  # type: ignore[arg-type]  # registered for this kind only
+async def _of_validation(request: Request, error: Exception) -> Response:
+    return answer(request.scope["path"], of_validation(error))  # type: ignore[arg-type]  # registered for this kind only
 
 
-async def _of_absence(_: Request, error: Exception) -> Response:
+async def _of_absence(request: Request, error: Exception) -> Response:
     log.warning("Postgres did not answer: %s: %s", type(error).__name__, error)
-    return as_response(unavailable())
+    return answer(request.scope["path"], unavailable())
 
 
-async def _of_poison(_: Request, error: Exception) -> Response:
+async def _of_poison(request: Request, error: Exception) -> Response:
     log.warning("Postgres refused a value: %s", type(error).__name__)
-    return as_response(ProblemError(422, "A value cannot be stored."))
+    return answer(request.scope["path"], ProblemError(422, "A value cannot be stored."))
 
 
-async def _of_mistake(_: Request, error: Exception) -> Response:
+async def _of_mistake(request: Request, error: Exception) -> Response:
     log.error("a request failed", exc_info=error)
-    return as_response(ProblemError(500, "The service made a mistake; it is logged."))
+    return answer(request.scope["path"], ProblemError(500, "The service made a mistake; it is logged."))

@@ -12,10 +12,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.instruments import Instruments
-from services.api.problems import ProblemError, as_response, invalid, unavailable
+from services.api.problems import ProblemError, invalid, unavailable
+from services.api.scim.errors import answer
 
 MOST_BYTES: Final = 1 << 20
-MOST_BYTES_AT: Final = {"/v1/directory/people": 64 << 20}
+MOST_BYTES_AT: Final = {"/v1/directory/people": 64 << 20, "/scim/v2/Groups": 8 << 20}
+"""Larger bodies are taken at these addresses and below them."""
 MOST_RUNNING: Final = 256
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -46,7 +48,7 @@ class Edge:
 
     async def _answer(self, exchange: "Exchange") -> None:
         refusal = unavailable() if self._running > MOST_RUNNING else exchange.refusal()
-        app = self._app if refusal is None else as_response(refusal)
+        app = self._app if refusal is None else answer(exchange.scope["path"], refusal)
         await app(exchange.scope, exchange.receive, exchange.send)
 
     def _count(self, exchange: "Exchange", seconds: float) -> None:
@@ -54,6 +56,11 @@ class Edge:
         method = exchange.scope["method"] if exchange.scope["method"] in METHODS else "other"
         self._instruments.requests.labels(method, route, str(exchange.status)).inc()
         self._instruments.seconds.labels(route).observe(seconds)
+
+
+def most_bytes(path: str) -> int:
+    """Return how large a body for ``path`` may be."""
+    return next((most for at, most in MOST_BYTES_AT.items() if path == at or path.startswith(f"{at}/")), MOST_BYTES)
 
 
 class Exchange:
@@ -64,7 +71,7 @@ class Exchange:
         self.status = 499  # unless an answer begins
         self._receive = receive
         self._send = send
-        self._most = MOST_BYTES_AT.get(scope["path"], MOST_BYTES)
+        self._most = most_bytes(scope["path"])
         self._taken = 0
         self._held: Message | None = None
         self._body = b""

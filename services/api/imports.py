@@ -36,7 +36,7 @@ class Change:
     """What one row changes.
 
     ``spells`` None: the memberships stay; ``gone``: the first days of those that are no more; ``recount``: the windows
-    must follow.
+    must follow; ``moves_only``: nothing but the memberships changes.
     """
 
     user: str
@@ -45,6 +45,7 @@ class Change:
     gone: list[date]
     recount: bool
     new: bool
+    moves_only: bool = False
 
 
 @dataclass(slots=True)
@@ -69,7 +70,9 @@ def decide(row: PersonRow, known: Known | None, when: When) -> Change | None:
     if person == before and not moved:
         return None
     recount = _counting(person) != _counting(before) or counted(spells) != counted(known.spells)
-    return Change(row.user, person, spells if moved else None, gone, recount=recount, new=False)
+    return Change(
+        row.user, person, spells if moved else None, gone, recount=recount, new=False, moves_only=person == before
+    )
 
 
 def _person(values: dict[str, Any], before: Known) -> Known:
@@ -95,7 +98,8 @@ def _terms(row: PersonRow, standing: Spell | None) -> Terms:
 
 
 def _counting(person: Known) -> tuple[object, ...]:
-    return person.licensed_from, person.licensed_to, person.kind
+    """Return what the windows rest on; by the e-mail other identities of the person are recognised."""
+    return person.licensed_from, person.licensed_to, person.kind, person.email
 
 
 def _decided(
@@ -138,14 +142,15 @@ async def run(
         known = await store.known(connection, tenant, [row.user for row in rows])
         changes = _decided(rows, known, when, reading, outcome)
         if not dry:
-            await _write(connection, tenant, changes, shards)
+            await write(connection, tenant, changes, shards)
     if not dry and outcome.created + outcome.updated:
         await tenants.bump(connection, tenant)
     return outcome
 
 
-async def _write(connection: Connection, tenant: str, changes: list[Change], shards: int) -> None:
-    await store.put_people(connection, tenant, [(change.user, change.person) for change in changes])
+async def write(connection: Connection, tenant: str, changes: list[Change], shards: int) -> None:
+    """Write what was decided, and queue those whose windows must follow; under the lock of ``store.alone``."""
+    await store.put_people(connection, tenant, [(c.user, c.person) for c in changes if not c.moves_only])
     gone = [(change.user, start) for change in changes for start in change.gone]
     await store.drop_spells(connection, tenant, gone)
     held = [(change.user, spell) for change in changes for spell in change.spells or ()]

@@ -10,12 +10,14 @@ from services.api.auth import Caller, Reader
 from services.api.problems import not_found
 from services.api.shapes import Shown, example, reply
 from services.api.spells import BEGINNING
+from services.api.store import links, waves
 from services.api.store import people as store
-from services.api.store import waves
 from services.api.store.sessions import writing
 from services.postgres import Connection, Row
 
 router = APIRouter(prefix="/v1/people", tags=["people"])
+
+MOST_IDENTITIES: Final = 1000
 
 
 class Membership(Shown):
@@ -28,8 +30,18 @@ class Membership(Shown):
     manager: str | None = None
 
 
+class IdentityShown(Shown):
+    """A further key of the person, and why it is theirs."""
+
+    identity: str
+    how: str
+
+
 class PersonShown(Shown):
-    """A person. ``day_zero``: the go-live of the first wave, or the start of the licence when that is later."""
+    """A person. ``day_zero``: the go-live of the first wave, or the start of the licence when that is later.
+
+    What was done under ``identities`` was done by the person. ``merged_into``: it counts for that person instead.
+    """
 
     user: str
     name: str | None = None
@@ -48,6 +60,8 @@ class PersonShown(Shown):
     last_activity_at: datetime | None = None
     active_days: int
     memberships: list[Membership]
+    identities: list[IdentityShown]
+    merged_into: str | None = None
 
 
 SHOWN: Final[dict[str, Any]] = {
@@ -68,6 +82,8 @@ SHOWN: Final[dict[str, Any]] = {
     "last_activity_at": "2026-03-08T16:59:12Z",
     "active_days": 4,
     "memberships": [{"valid_from": None, "valid_to": None, "team": "North", "role": "sales", "manager": "dustin"}],
+    "identities": [{"identity": "hubspot-4711", "how": "email"}],
+    "merged_into": None,
 }
 
 
@@ -81,6 +97,8 @@ async def show(user: str, caller: Reader) -> Response:
         spells = await store.spells(connection, caller.tenant.id, user)
         covering = await waves.covering(connection, caller.tenant.id, user)
         activity = await store.activity(connection, caller.tenant.id, user)
+        identities = await links.identities(connection, caller.tenant.id, user, MOST_IDENTITIES)
+        decided = (await links.decided(connection, caller.tenant.id, [user])).get(user, user)
         await store.log_access(connection, caller.tenant.id, caller.principal.key_id, "/v1/people", user)
     fixed = ("name", "email", "kind", "team", "role", "manager", "licensed_from", "licensed_to")
     return reply(
@@ -91,6 +109,8 @@ async def show(user: str, caller: Reader) -> Response:
             "day_zero": day_zero(covering[0]["go_live"] if covering else None, row["licensed_from"]),
             **dict(activity),
             "memberships": [_membership(spell) for spell in spells],
+            "identities": identities,
+            "merged_into": None if decided == user else decided,
         }
     )
 

@@ -35,7 +35,10 @@ class SourceShown(Shown):
 
 
 class StatusShown(Shown):
-    """How far the road has come. ``lag`` counts the shards that are not drained since the question was asked."""
+    """How far the road has come. ``lag`` counts the shards that are not drained since the question was asked.
+
+    ``dead_letters`` counts all there ever were, ``dead_letters_open`` those that no replay has dealt with.
+    """
 
     settled: bool
     lag: int
@@ -45,6 +48,7 @@ class StatusShown(Shown):
     late: int
     unmapped: int
     dead_letters: int
+    dead_letters_open: int
     watermark: datetime | None = None
     sources: list[SourceShown]
 
@@ -58,6 +62,7 @@ SHOWN: Final[dict[str, Any]] = {
     "late": 3,
     "unmapped": 7,
     "dead_letters": 0,
+    "dead_letters_open": 0,
     "watermark": "2026-03-08T16:59:12Z",
     "sources": [{"id": "crm", "last_event_at": "2026-03-08T16:59:12Z", "state": "receiving"}],
 }
@@ -86,11 +91,14 @@ async def show(
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
     wanted: int | None = None
+    queued_by: datetime | None = None
     async with reading(caller.pool) as connection:
         asked_at = await store.moment(connection)
     while True:
         async with reading(caller.pool) as connection:
-            progress = await store.progress(connection, caller.tenant.id, asked_at)
+            progress = await store.progress(connection, caller.tenant.id, asked_at, queued_by)
+            if queued_by is None and lag(progress, partitions) == 0:  # what is queued later has another cause
+                queued_by = progress["moment"]
             if wanted is None:  # what is counted later need not be judged
                 wanted = counted(progress, partitions)
             done = wanted is not None and (progress["evaluated"] or 0) >= wanted

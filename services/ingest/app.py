@@ -16,20 +16,19 @@ from schemas.events import Record, encode
 from services.ingest import problems
 from services.ingest.bodies import MAX_BODY, SenderGoneError, is_packed, read_body, unpack
 from services.ingest.decoding import MAX_EVENT, Decoded, read_batch, read_event, salvage_batch, with_data
+from services.ingest.gate import Gate
 from services.ingest.instruments import Instruments
-from services.ingest.keys import Key, bearer, read_token
-from services.ingest.modes import Mode, access_token, attributes, handshake, mode_of
+from services.ingest.limits import Shares
+from services.ingest.modes import Mode, attributes, handshake, mode_of
 from services.ingest.normalise import Rejection, normalise
 from services.ingest.problems import Problem, RefusedError
 from services.ingest.publisher import OverloadedError, Publisher
-from services.ingest.registry import Registry, RegistryAwayError
 from services.ingest.usual import records_of
 from services.kafka import LogUnavailableError
 
 log = logging.getLogger(__name__)
 
 EVENTS_PATH: Final = "/v1/events"
-_MOST_WAITING: Final = 1000
 _SALVAGERS: Final = 2
 
 Scope = MutableMapping[str, Any]
@@ -48,14 +47,16 @@ class FrontDoor:
     def __init__(
         self,
         behind: Application,
-        registry: Registry,
+        gate: Gate,
         publisher: Publisher,
+        shares: Shares,
         instruments: Instruments,
         clock: Callable[[], datetime],
     ) -> None:
         self._behind = behind
-        self._registry = registry
+        self._gate = gate
         self._publisher = publisher
+        self._shares = shares
         self._instruments = instruments
         self._clock = clock
         self._salvaging = asyncio.Semaphore(_SALVAGERS)
@@ -85,66 +86,19 @@ class FrontDoor:
         if scope["method"] != "POST":
             raise RefusedError(problems.ONLY_POST)
         headers = dict(scope["headers"])
-        tenant = await self._tenant(headers, scope["query_string"])
+        tenant = await self._gate.tenant(headers, scope["query_string"])
         mode = mode_of(headers.get(b"content-type", b""), scope["headers"])
         body = await _body(headers, receive, mode)
         status, answer = await self._take(tenant, mode, body, scope["headers"])
         return status, answer, [_JSON]
-
-    # ------------------------------------------------------------ who sends
-
-    async def _tenant(self, headers: dict[bytes, bytes], query: bytes) -> str:
-        """Return the tenant a request speaks for.
-
-        Raises:
-            RefusedError: no key, none that opens, or no tenant.
-        """
-        key = await self._key(headers, query)
-        named = headers.get(b"uptake-tenant")
-        if named is None:
-            if key.tenant is None:
-                raise RefusedError(problems.NO_TENANT)
-            return key.tenant
-        tenant = named.decode("latin-1")
-        if key.tenant is None:
-            if tenant not in self._registry.snapshot.tenants:
-                await self._look_again()
-            if tenant in self._registry.snapshot.tenants:
-                return tenant
-        elif tenant == key.tenant:
-            return tenant
-        raise RefusedError(problems.NO_SUCH_TENANT)
-
-    async def _key(self, headers: dict[bytes, bytes], query: bytes) -> Key:
-        shown = bearer(headers.get(b"authorization", b"")) or (access_token(query) if query else None)
-        if shown is None:
-            raise RefusedError(problems.NO_KEY)
-        token = read_token(shown)
-        if token is None:
-            raise RefusedError(problems.BAD_KEY)
-        key = self._registry.snapshot.keys.get(token.id)
-        if key is None or not key.opens(token.digest, self._clock()):
-            await self._look_again()
-            key = self._registry.snapshot.keys.get(token.id)
-            if key is None or not key.opens(token.digest, self._clock()):
-                raise RefusedError(problems.BAD_KEY)
-        if not key.may_ingest:
-            raise RefusedError(problems.WRONG_SCOPE)
-        return key
-
-    async def _look_again(self) -> None:
-        if self._registry.waiting >= _MOST_WAITING:
-            raise RefusedError(problems.TOO_MANY_UNKNOWN)
-        try:
-            await self._registry.refresh()
-        except RegistryAwayError as error:
-            raise RefusedError(problems.REGISTRY_AWAY) from error
 
     # ------------------------------------------------------------ what is sent
 
     async def _take(
         self, tenant: str, mode: Mode, body: bytes, headers: Sequence[tuple[bytes, bytes]]
     ) -> tuple[int, bytes]:
+        if self._shares.crowds(tenant):
+            raise RefusedError(problems.CROWDED)
         received_at = self._clock()
         records = None
         if mode is not Mode.BINARY:
@@ -154,7 +108,11 @@ class FrontDoor:
         else:
             judged = _judge(await self._decode(mode, body, headers), tenant, received_at)
         if judged.records:
-            await self._publish(judged, int(received_at.timestamp() * 1000))
+            self._shares.hold(tenant, len(body))
+            try:
+                await self._publish(judged, int(received_at.timestamp() * 1000))
+            finally:
+                self._shares.release(tenant, len(body))
         return self._outcome(judged)
 
     async def _decode(self, mode: Mode, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> list[Decoded]:

@@ -33,12 +33,12 @@ _OUTCOME: Final = {
 _REFUSALS: Final[Mapping[str, str]] = {
     "400": "Malformed: not JSON, not one gzip stream, or an admin key without Uptake-Tenant.",
     "401": "No key, or one that is unknown, expired or revoked.",
-    "403": "The key lacks the scope ingest.",
+    "403": "The key lacks the scope that is needed.",
     "404": "No such tenant.",
     "408": "The request took too long to arrive.",
     "413": "An event over 256 KiB, a body over 5 MiB, or a batch over 2,500 events.",
     "415": "No form of CloudEvents, or a content encoding other than gzip.",
-    "429": "Too many unknown keys; Retry-After says when to come back.",
+    "429": "Too many unknown keys, or too much of one tenant; Retry-After says when to come back.",
     "503": "The log does not take events now; Retry-After says when to come back.",
 }
 _SCHEMAS: Final = {
@@ -73,6 +73,29 @@ _SCHEMAS: Final = {
                     },
                 },
             },
+        },
+    },
+    "Replay": {
+        "type": "object",
+        "required": ["letters"],
+        "properties": {
+            "letters": {
+                "type": "array",
+                "maxItems": 500,
+                "items": {
+                    "type": "object",
+                    "required": ["id", "source", "received_at"],
+                    "properties": {
+                        "id": {"type": "string"},
+                        "source": {"type": "string"},
+                        "received_at": {"type": "string", "format": "date-time"},
+                        "method": {"type": "string"},
+                        "steps": {"type": "array", "items": {"type": "string"}},
+                        "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+                        "body_base64": {"type": "string", "contentEncoding": "base64"},
+                    },
+                },
+            }
         },
     },
     "Problem": {
@@ -121,6 +144,33 @@ _INTAKE: Final[dict[str, Any]] = {
     },
 }
 
+_REPLAYS: Final[dict[str, Any]] = {
+    "post": {
+        "summary": "Read dead letters again",
+        "description": (
+            "With the adapters, options and fields of today, and the original instant of arrival; identities stay, so "
+            "a replay that is repeated changes nothing. The key needs the scope ingest or manage."
+        ),
+        "security": [{"key": []}],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Replay"}}},
+        },
+        "responses": {
+            "200": {
+                "description": "What became of each letter.",
+                "content": {
+                    "application/json": {
+                        "schema": {"type": "object"},
+                        "examples": {"one": {"value": {"letters": [{"id": "5b0c6c6d", "accepted": 1, "bad": []}]}}},
+                    }
+                },
+            },
+            **{code: {"description": text, "content": _PROBLEM} for code, text in _REFUSALS.items()},
+        },
+    },
+}
+
 
 def application(instruments: Instruments, wrong: Callable[[], Mapping[str, str]]) -> FastAPI:
     """Return the application; ``wrong`` tells what keeps the service from being ready, by part."""
@@ -156,7 +206,7 @@ def _document_intake(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = described()
-            document["paths"] = {"/v1/events": _INTAKE, **document["paths"]}
+            document["paths"] = {"/v1/events": _INTAKE, "/v1/replays": _REPLAYS, **document["paths"]}
             components = document.setdefault("components", {})
             components["schemas"] = {**components.get("schemas", {}), **_SCHEMAS}
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

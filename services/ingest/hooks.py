@@ -6,22 +6,27 @@ the sender, whatever comes in.
 """
 
 import logging
+import math
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from schemas.events import Record, encode
+from schemas.fields import FieldRegistry
 from schemas.sources import Source
 from services.ingest import problems
 from services.ingest.bodies import MAX_BODY, SenderGoneError, read_body, unpack
 from services.ingest.instruments import Instruments
-from services.ingest.landing import Landing
+from services.ingest.landing import CrowdedError, Landing
+from services.ingest.letters import letter_of, record_of
 from services.ingest.limits import Limits
 from services.ingest.normalise import Rejection, normalise
+from services.ingest.post import LetterTooLargeError
 from services.ingest.problems import RefusedError
 from services.ingest.publisher import OverloadedError
 from services.ingest.registry import Registry, RegistryAwayError
+from services.ingest.spool import SpoolError
 from services.ingest.vendors.catalogue import VENDORS, kind_of
 from services.ingest.vendors.shape import Bad, Delivery, MalformedError, Reading, Reply, Vendor, told
 from services.kafka import LogUnavailableError
@@ -31,6 +36,8 @@ log = logging.getLogger(__name__)
 _PREFIX: Final = "/v1/hooks/"
 _GZIP: Final = b"\x1f\x8b"
 _MOST_WAITING: Final = 1000
+_RETRY_AFTER: Final = b"retry-after"
+TOO_LARGE_FOR_LOG: Final = "is larger than the log takes"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -153,37 +160,72 @@ class Hooks:
             received_at=self._clock(),
         )
 
-    async def _deal(self, vendor: Vendor, source: Source, delivery: Delivery) -> Reply:
-        manners = vendor.manners
+    def _answer_at_once(self, vendor: Vendor, source: Source, delivery: Delivery) -> Reply | None:
+        """Return the answer to what is no delivery of this source, or one too many; None: it is to be dealt with."""
         greeting = _greeting(vendor, source, delivery)
         if greeting is not None:
             return greeting
         if delivery.method != "POST":
             return _WRONG_METHOD
         if not vendor.verify(source, delivery):
-            return manners.unauthorized
-        if self._limits.wait(source.id, source.options.requests_per_second, delivery.received_at.timestamp()):
-            return manners.limited
-        malformed = False
-        try:
-            reading = vendor.parse(source, delivery, self._registry.fields(source.tenant))
-        except MalformedError as error:
-            malformed, reading = True, Reading([], [Bad("", str(error))])
-        except Exception as error:  # noqa: BLE001 - whatever an adapter trips over is kept, and its sender answered
-            log.error("the adapter of %s failed %s", source.id, _where(error))  # noqa: TRY400 - a message holds texts
-            malformed, reading = True, Reading([], [Bad("", "the adapter failed on it")])
+            return vendor.manners.unauthorized
+        wait = self._limits.wait(source.id, source.options.requests_per_second, delivery.received_at.timestamp())
+        return _later(vendor.manners.limited, wait) if wait else None
+
+    async def _deal(self, vendor: Vendor, source: Source, delivery: Delivery) -> Reply:
+        manners = vendor.manners
+        at_once = self._answer_at_once(vendor, source, delivery)
+        if at_once is not None:
+            return at_once
+        reading, malformed = read(vendor, source, delivery, self._registry.fields(source.tenant))
         records, bad = judge(source, reading, delivery.received_at)
         try:
-            await self._land(vendor, delivery, records)
-        except (LogUnavailableError, OverloadedError):
+            bad += await self._land(vendor, source, delivery, records, bad)
+        except CrowdedError:
+            return _later(manners.limited, 1)
+        except LetterTooLargeError:
+            return manners.too_large
+        except (LogUnavailableError, OverloadedError, SpoolError):
             return manners.overloaded
         self._instruments.judged(accepted=len(records), rejected=len(bad))
         return manners.malformed if malformed else manners.accepted
 
-    async def _land(self, vendor: Vendor, delivery: Delivery, records: Sequence[Record]) -> None:
+    async def _land(
+        self, vendor: Vendor, source: Source, delivery: Delivery, records: Sequence[Record], bad: Sequence[Bad]
+    ) -> list[Bad]:
+        """Land the events, and one letter of all that is bad; return what turned out to be too large."""
+        terms = self._landing.terms(
+            source.tenant,
+            int(delivery.received_at.timestamp() * 1000),
+            vendor.manners.seconds,
+            spools=vendor.manners.never_retries,
+        )
+        too_large: list[Bad] = []
         if records:
-            received_ms = int(delivery.received_at.timestamp() * 1000)
-            await self._landing.take(records, received_ms, seconds=vendor.manners.seconds)
+            too_large = [Bad("", TOO_LARGE_FOR_LOG)] * len(await self._landing.take(records, terms))
+        if bad or too_large:
+            if self._registry.seal is None:
+                raise LogUnavailableError("a letter cannot be sealed")
+            letter = letter_of(source, delivery, vendor.scrub)
+            await self._landing.keep(record_of(source, letter, [*bad, *too_large], self._registry.seal), terms)
+        return too_large
+
+
+def read(vendor: Vendor, source: Source, delivery: Delivery, fields: FieldRegistry) -> tuple[Reading, bool]:
+    """Return what ``delivery`` holds, and whether it could not be read at all."""
+    try:
+        return vendor.parse(source, delivery, fields), False
+    except MalformedError as error:
+        return Reading([], [Bad("", str(error))]), True
+    except Exception as error:  # noqa: BLE001 - whatever an adapter trips over is kept, and its sender answered
+        log.error("the adapter of %s failed %s", source.id, _where(error))  # noqa: TRY400 - a message holds texts
+        return Reading([], [Bad("", "the adapter failed on it")]), True
+
+
+def _later(reply: Reply, seconds: float) -> Reply:
+    """Return ``reply`` with when to come back, in whole seconds."""
+    headers = [header for header in reply.headers if header[0] != _RETRY_AFTER]
+    return reply._replace(headers=(*headers, (_RETRY_AFTER, b"%d" % max(1, math.ceil(seconds)))))
 
 
 def _where(error: Exception) -> str:

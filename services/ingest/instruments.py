@@ -1,8 +1,12 @@
 """What ingest measures of itself. Label children are looked up once: on the hot path only ``inc`` remains."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from services.ingest.spool_file import Measure
 
 _SOURCE: Final = "events"
 
@@ -32,6 +36,12 @@ class Instruments:
         self.pending_bytes = Gauge(
             "uptake_ingest_pending_bytes", "Bytes that wait for the log's acknowledgement.", registry=self.registry
         )
+        self._spool_damaged = Counter(
+            "uptake_ingest_spool_damaged", "Files of the spool that were damaged and put aside.", registry=self.registry
+        )
+        self._spool_lost = Counter(
+            "uptake_ingest_spool_lost", "Entries of damaged files that could not be read.", registry=self.registry
+        )
         self._answered = {code: self._requests.labels(_SOURCE, str(code)) for code in (202, 422)}
 
     def answered(self, code: int) -> None:
@@ -59,3 +69,22 @@ class Instruments:
     def failed(self, events: int) -> None:
         """Count events whose append the log did not acknowledge in time."""
         self._failed.inc(events)
+
+    def watch_spool(self, measure: Callable[[], Measure], now: Callable[[], datetime]) -> None:
+        """Show how much is in the spool, and for how long."""
+
+        def age() -> float:
+            oldest = measure().oldest_ms
+            return 0.0 if oldest is None else max(0.0, now().timestamp() - oldest / 1000)
+
+        for name, help_, value in (
+            ("events", "Events and dead letters that wait in the spool.", lambda: measure().events),
+            ("bytes", "Bytes that wait in the spool.", lambda: measure().bytes),
+            ("oldest_seconds", "How long the oldest in the spool has waited; 0: nothing is in it.", age),
+        ):
+            Gauge(f"uptake_ingest_spool_{name}", help_, registry=self.registry).set_function(value)
+
+    def spool_damaged(self, files: int, lost: int) -> None:
+        """Count damaged files of the spool, and entries that are seen to be lost with them."""
+        self._spool_damaged.inc(files)
+        self._spool_lost.inc(lost)

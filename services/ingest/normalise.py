@@ -6,6 +6,7 @@ a normalised event normalises to itself. Numbers beyond 64 bits and text that no
 """
 
 import re
+import string
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -29,6 +30,10 @@ _PLACEHOLDERS: Final = frozenset(
     }
 )
 _MEANING: Final = {"": "empty"} | dict.fromkeys(_PLACEHOLDERS, "placeholder")
+_BEGIN_NOTHING: Final = frozenset(string.ascii_letters + string.digits) - {
+    letter for text in _STATES | _PLACEHOLDERS for letter in (text[0], text[0].upper())
+}
+"""Characters with which neither a state nor a placeholder begins: most values need no closer look."""
 _INSTANT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -166,6 +171,8 @@ def _stripped(name: str, value: object) -> object:
 def state_of(value: object) -> str:
     """Return the state that stands for a field's value."""
     if type(value) is str:
+        if value[:1] in _BEGIN_NOTHING:
+            return "filled"
         return value if value in _STATES else _MEANING.get(value.strip().casefold(), "filled")
     return "empty" if value is None or value in ([], {}) else "filled"
 

@@ -3,51 +3,19 @@
 import asyncio
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from schemas.events import encode
 from schemas.topics import shard_of
-from services.aggregator.shard import Shard, Tenants
-from services.aggregator.store import positions
+from services.aggregator.shard import Tenants
 from services.aggregator.store.positions import FencedError
 from services.postgres import Pool
+from tests.aggregator.shards import NOW, SHARDS, START, Log, Numbered, draw_entry, event, own
 from tests.builders import add_tenant, enter
-from tests.oracle import Entry, Spell, brute_force, cells
-
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
-START = date(2026, 1, 5)
-SHARDS = 3
-
-
-@dataclass
-class Log:
-    """Records by shard, as Kafka would number them."""
-
-    records: dict[int, list["Numbered"]] = field(default_factory=lambda: {n: [] for n in range(SHARDS)})
-
-    def append(self, event: dict[str, Any], *, value: bytes | None = None) -> None:
-        record = encode("acme", event)
-        entries = self.records[shard_of(record.key, SHARDS)]
-        entries.append(Numbered(len(entries), 1_780_000_000_000, record.key, value or record.value))
-
-
-@dataclass
-class Numbered:
-    offset: int
-    timestamp: int
-    key: bytes
-    value: bytes
-    headers: tuple[()] = ()
-
-
-def event(number: int, user: str | None, at: datetime, kind: str = "crm.record.updated") -> dict[str, Any]:
-    time = at.isoformat().replace("+00:00", "Z")
-    return {"id": f"e{number}", "source": "/crm", "type": kind, "time": time, "data": {"user": user}}
+from tests.oracle import Entry, brute_force, cells
 
 
 @pytest.fixture
@@ -55,21 +23,6 @@ async def pool(pool: Pool) -> Pool:
     """The pool on a database with one tenant."""
     await add_tenant(pool, clock="wall")
     return pool
-
-
-async def own(pool: Pool, number: int, tenants: Tenants, hook: Callable[[str], None] = lambda _: None) -> Shard:
-    held = (await positions.take_over(pool, [number], "test"))[number]
-    return Shard(number, SHARDS, held, {}, tenants, hook)
-
-
-def draw_entry(rng: random.Random) -> Entry:
-    cut = START + timedelta(rng.randrange(1, 50))
-    spells = [
-        Spell(date(1, 1, 1), cut, rng.choice("AB"), rng.choice("xy")),
-        Spell(cut, None, rng.choice("AB"), rng.choice("xy")),
-    ]
-    licensed = START + timedelta(rng.randrange(-5, 20))
-    return Entry(spells, licensed, rng.choice([None, licensed + timedelta(rng.randrange(60))]))
 
 
 @pytest.mark.parametrize("seed", range(6), ids=lambda seed: f"story {seed}")

@@ -33,7 +33,26 @@ NEEDS = {
     "GET /v1/alerts/{alert}": "read",
     "GET /v1/alerts/{alert}/history": "read",
     "POST /v1/alerts/{alert}/acknowledge": "manage",
+    "GET /v1/dead-letters": "manage",
+    "GET /v1/dead-letters/{letter}": "manage",
+    "POST /v1/dead-letters/{letter}/replayed": "manage",
     "GET /v1/status": "read",
+    **{
+        f"{method} /scim/v2/{kind}s{key}": "manage"
+        for kind, name in (("User", "scim_id"), ("Group", "group_id"))
+        for method, key in (
+            ("GET", ""),
+            ("POST", ""),
+            *((method, f"/{{{name}}}") for method in ("GET", "PUT", "PATCH", "DELETE")),
+        )
+    },
+    "GET /scim/v2/ServiceProviderConfig": "manage",
+    "GET /scim/v2/ResourceTypes": "manage",
+    "GET /scim/v2/ResourceTypes/{name}": "manage",
+    "GET /scim/v2/Schemas": "manage",
+    "GET /scim/v2/Schemas/{urn}": "manage",
+    "GET /v1/directory/scim": "manage",
+    "PUT /v1/directory/scim": "manage",
     "GET /healthz": None,
     "GET /readyz": None,
     "GET /metrics": None,

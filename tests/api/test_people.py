@@ -77,6 +77,8 @@ async def test_a_person_is_shown_with_what_is_known(api: Client, pool: Pool) -> 
             {"valid_from": None, "valid_to": "2026-03-02", "team": "North", "role": "seller", "manager": "dustin"},
             {"valid_from": "2026-03-02", "valid_to": None, "team": "South", "role": "seller", "manager": "dustin"},
         ],
+        "identities": [],
+        "merged_into": None,
     }
 
 

@@ -122,6 +122,7 @@ async def test_counts_and_sources_are_added_up_over_the_shards(api: Client, pool
         "late": 2,
         "unmapped": 1,
         "dead_letters": 3,
+        "dead_letters_open": 0,
         "watermark": "2026-03-02T08:00:00Z",
         "sources": [
             {"id": "crm", "last_event_at": "2026-03-02T10:00:00Z", "state": "receiving"},

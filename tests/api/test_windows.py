@@ -43,10 +43,14 @@ def model(deltas: list[Delta], first: date, last: date) -> list[tuple[Any, ...]]
     for delta in deltas:
         groups[delta[:3]].append(delta)
     cells = []
-    for (dimension, key, days), mine in sorted(groups.items()):
+    for (dimension, key, days), mine in sorted(groups.copy().items()):
         as_of = first
         while as_of <= last:
             values = [sum(delta[5][n] for delta in mine if delta[3] <= as_of) for n in range(len(FIELDS))]
+            for n in (FIELDS.index("actions"), FIELDS.index("active_user_days")):
+                values[n] -= values[n] if days == 1 else 0
+                held = (delta for delta in groups[dimension, key, 1] if 0 <= (as_of - delta[3]).days < days)
+                values[n] += sum(delta[5][n] for delta in held)
             if values[0] > 0:
                 cells.append((dimension, key, days, as_of.isoformat(), *values))
             as_of += timedelta(days=1)

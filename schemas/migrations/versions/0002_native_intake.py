@@ -2,7 +2,7 @@
 
 Revision: 0002
 Follows: 0001
-Written: 2026-11-22 08:21:02.754634
+Written: 2026-11-22 08:43:14.839459
 """
 
 import sqlalchemy as sa
@@ -51,6 +51,18 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "80"},
     )
     op.create_table(
+        "letter_position",
+        sa.Column("partition", sa.SmallInteger(), nullable=False, comment="of the dead-letter topic"),
+        sa.Column("next_offset", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "anchor",
+            sa.BigInteger(),
+            nullable=True,
+            comment="mark of the record before next_offset: tells a replaced log",
+        ),
+        sa.PrimaryKeyConstraint("partition", name=op.f("pk_letter_position")),
+    )
+    op.create_table(
         "person_link",
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("identity", sa.Text(), nullable=False),
@@ -58,7 +70,7 @@ def upgrade() -> None:
             "user_id", sa.Text(), nullable=True, comment="the person it counts for; null: several could be meant"
         ),
         sa.Column("how", sa.Text(), nullable=False),
-        sa.Column("candidates", sa.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("candidates", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
         sa.CheckConstraint(
             "how in ('alias', 'external_id', 'email', 'self', 'ambiguous')", name=op.f("ck_person_link_how")
         ),
@@ -149,8 +161,67 @@ def upgrade() -> None:
     )
     op.create_index("ix_scim_member_tenant_user_id", "scim_member", ["tenant", "user_id"], unique=False)
     op.add_column(
+        "dead_letter",
+        sa.Column("letter", sa.Text(), nullable=True, comment="of a delivery: a function of what was delivered"),
+    )
+    op.add_column("dead_letter", sa.Column("source", sa.Text(), nullable=True))
+    op.add_column("dead_letter", sa.Column("kind", sa.Text(), nullable=True))
+    op.add_column(
+        "dead_letter",
+        sa.Column("reasons", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
+    )
+    op.add_column("dead_letter", sa.Column("state", sa.Text(), server_default="open", nullable=False))
+    op.add_column("dead_letter", sa.Column("replayed_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "dead_letter",
+        sa.Column("outcome", postgresql.JSONB(astext_type=sa.Text()), nullable=True, comment="of the last replay"),
+    )
+    op.alter_column(
+        "dead_letter",
+        "shard",
+        existing_type=sa.SMALLINT(),
+        nullable=True,
+        comment="of a record of the events topic; null: a delivery that came in by a hook",
+    )
+    op.alter_column(
+        "dead_letter",
+        "log_offset",
+        existing_type=sa.BIGINT(),
+        comment="on the events topic; of a delivery, of its last letter",
+        existing_nullable=False,
+    )
+    op.alter_column(
+        "dead_letter",
+        "mark",
+        existing_type=sa.BIGINT(),
+        nullable=True,
+        existing_comment="of the record: a replayed log adds no second row",
+    )
+    op.alter_column(
+        "dead_letter",
+        "value",
+        existing_type=postgresql.BYTEA(),
+        comment="the record; of a delivery, its sealed letter",
+        existing_nullable=True,
+    )
+    op.alter_column(
+        "dead_letter", "reason", existing_type=sa.TEXT(), comment="the first of the reasons", existing_nullable=False
+    )
+    op.create_index(
+        "ix_dead_letter_open", "dead_letter", ["tenant"], unique=False, postgresql_where=sa.text("state = 'open'")
+    )
+    op.create_index("ix_dead_letter_tenant_id", "dead_letter", ["tenant", "id"], unique=False)
+    op.create_unique_constraint(op.f("uq_dead_letter_letter"), "dead_letter", ["letter"])
+    op.add_column(
         "directory_change",
         sa.Column("day", sa.Date(), nullable=True, comment="only what was done on this day changed; null: anything"),
+    )
+    op.create_index(
+        "ix_directory_change_days",
+        "directory_change",
+        ["queued_at"],
+        unique=False,
+        postgresql_where=sa.text("day IS NOT NULL"),
     )
     op.add_column(
         "person", sa.Column("external_id", sa.Text(), nullable=True, comment="the key that another system has for them")
@@ -182,7 +253,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_person_tenant_mail",
         "person",
-        ["tenant", sa.literal_column("(md5(tenant || chr(10) || lower(btrim(email)))::uuid)")],
+        ["tenant", sa.literal_column("(md5((tenant || chr(10)) || lower(btrim(email)))::uuid)")],
         unique=False,
     )
     op.create_index("ix_person_tenant_scim_id", "person", ["tenant", "scim_id"], unique=True)
@@ -210,3 +281,40 @@ def upgrade() -> None:
             comment="the field registry; null: the default",
         ),
     )
+    # --- by hand
+    op.create_check_constraint(
+        op.f("ck_dead_letter_state"), "dead_letter", "state in ('open', 'replayed', 'still-bad')"
+    )
+    op.create_check_constraint(op.f("ck_dead_letter_origin"), "dead_letter", "(shard is null) = (letter is not null)")
+    # What was done on a day is now written once, in the row of length 1, as the amount of the day: the rows of longer
+    # windows keep only what differs from the sum of the days they hold.
+    op.execute("""
+        create temp table day_amount on commit drop as
+        select s.tenant, s.dimension, s.key, s.shard, s.day + n as day, s.a, s.u
+        from (
+            select tenant, dimension, key, shard, day, lead(day) over w as until,
+                sum(actions) over w as a, sum(active_user_days) over w as u
+            from window_delta where days = 1
+            window w as (partition by tenant, dimension, key, shard order by day)
+        ) s cross join lateral generate_series(0, coalesce(s.until - s.day, 1) - 1) as n
+        where s.a <> 0 or s.u <> 0
+    """)
+    op.execute("update window_delta set actions = 0, active_user_days = 0 where days = 1")
+    op.execute("""
+        insert into window_delta as w (tenant, dimension, key, days, day, shard, actions, active_user_days)
+        select tenant, dimension, key, days, day, shard, sum(a), sum(u)
+        from (
+            select tenant, dimension, key, 1 as days, day, shard, a, u from day_amount
+            union all
+            select tenant, dimension, key, days, day, shard, -a, -u from day_amount, unnest(array[7, 28]) as days
+            union all
+            select tenant, dimension, key, days, day + days, shard, a, u from day_amount, unnest(array[7, 28]) as days
+        ) c
+        group by tenant, dimension, key, days, day, shard having sum(a) <> 0 or sum(u) <> 0
+        on conflict (tenant, dimension, key, days, day, shard) do update set
+            actions = w.actions + excluded.actions, active_user_days = w.active_user_days + excluded.active_user_days
+    """)
+    op.execute("""
+        delete from window_delta
+        where (licensed, active, logged_in, actions, active_user_days, revision) = (0, 0, 0, 0, 0, 0)
+    """)

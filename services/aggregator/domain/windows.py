@@ -5,15 +5,16 @@ counted on the as-of days ``[x, x + w)``. All ranges are half-open and in days s
 much a value changes from its day on: a range costs two rows whatever its length, and order of arrival is no matter
 because differences add up.
 
-The neighbour rule: when day ``x`` becomes active, with ``p`` and ``s`` the nearest active days before and after it,
-exactly the as-of days ``[max(x, p + w), min(x + w, s))`` become newly covered.
+Actions and user-days are written once, in the row of the day itself and length 1: as the day's amount, no difference.
+A window has the amounts of the days it holds. That is right while the person counts on all of its as-of days; where a
+term begins or ends inside, rows of the window's own length hold the differences between the two.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
+
+from services.aggregator.domain.ranges import Range, covered, newly_covered, union
 
 LENGTHS: Final = (1, 7, 28)
 REACH: Final = LENGTHS[-1] - 1
@@ -24,8 +25,6 @@ FOREVER: Final = 2_932_897
 
 LICENSED, ACTIVE, LOGGED_IN, ACTIONS, USER_DAYS, REVISION = range(6)
 FIELDS: Final = 6
-
-Range: TypeAlias = tuple[int, int]
 
 
 class Term(NamedTuple):
@@ -62,32 +61,6 @@ class Row(NamedTuple):
     key: str
     days: int
     day: int
-
-
-def covered(days: Iterable[int], length: int) -> Iterator[Range]:
-    """Yield the as-of days on which a window of ``length`` holds one of ``days`` (ascending), as disjoint ranges."""
-    start = end = None
-    for day in days:
-        if end is None or day > end:
-            if start is not None and end is not None:
-                yield start, end
-            start = day
-        end = day + length
-    if start is not None and end is not None:
-        yield start, end
-
-
-def newly_covered(old: Sequence[int], new: Iterable[int], length: int) -> Iterator[Range]:
-    """Yield the as-of days that ``new`` days cover and ``old`` days did not. Both ascending, disjoint."""
-    before = None
-    for day in new:
-        place = bisect_left(old, day)
-        earlier = max((p for p in (before, old[place - 1] if place else None) if p is not None), default=None)
-        low = day if earlier is None else max(day, earlier + length)
-        high = day + length if place == len(old) else min(day + length, old[place])
-        if low < high:
-            yield low, high
-        before = day
 
 
 Steps: TypeAlias = dict[int, list[int]]
@@ -139,8 +112,8 @@ class Spans:
         return self._steps
 
     def clipped(self, term: Term) -> Iterator[tuple[int, Range, int, int]]:
-        """Yield what of the spans and of the sums lies in ``term``."""
-        for length, (low, high), field, amount in chain(self._spans, _spread(self.sums)):
+        """Yield what of the spans lies in ``term``."""
+        for length, (low, high), field, amount in self._spans:
             start, end = max(low, term.start), min(high, term.end)
             if start < end:
                 yield length, (start, end), field, amount
@@ -156,13 +129,37 @@ class Group:
         self.sums: Sums = {}
         self.restated: dict[int, list[Range]] = {}
 
+    def put_day(self, day: int, actions: int, user_days: int) -> None:
+        """Add what was done on ``day``."""
+        before = self.sums.get(day, (0, 0))
+        self.sums[day] = (before[0] + actions, before[1] + user_days)
+
+    def put_cut_day(self, day: int, actions: int, user_days: int, term: Term, final: int) -> None:
+        """Add what was done on ``day`` as far as its windows lie in ``term``."""
+        inside = term.start <= day < term.end
+        if inside:
+            self.put_day(day, actions, user_days)
+        for length in LENGTHS:
+            low, high = max(day, term.start), min(day + length, term.end)
+            if low < high and low <= final:
+                self.restate(length, low, high, final)
+            sign, start, end = (-1, term.end, day + length) if inside else (1, low, high)
+            if start < end:
+                for field, amount in ((ACTIONS, sign * actions), (USER_DAYS, sign * user_days)):
+                    step(self.steps, length, start, field, amount)
+                    step(self.steps, length, end, field, -amount)
+
+    def restate(self, length: int, low: int, high: int, final: int) -> None:
+        """Note that the as-of days from ``low`` until before ``high`` changed; those up to ``final`` were final."""
+        self.restated.setdefault(length, []).append((low, min(high, final + 1)))
+
     def settle(self) -> list[tuple[int, list[int]]]:
         """Return the places that differ, in order, with the sums and the revisions of what was restated."""
-        for length, (low, high), field, amount in _spread(self.sums):
-            step(self.steps, length, low, field, amount)
-            step(self.steps, length, high, field, -amount)
+        for day, (actions, user_days) in self.sums.items():
+            step(self.steps, 1, day, ACTIONS, actions)
+            step(self.steps, 1, day, USER_DAYS, user_days)
         for length, spans in self.restated.items():
-            for low, high in _union(spans):
+            for low, high in union(sorted(spans)):
                 step(self.steps, length, low, REVISION, 1)
                 step(self.steps, length, high, REVISION, -1)
         return sorted((place, values) for place, values in self.steps.items() if any(values))
@@ -184,15 +181,16 @@ class Deltas:
         if term.start <= spans.low and spans.high <= term.end and final < spans.low:
             merge(group.steps, spans.steps(), sign)
             for day, (actions, user_days) in spans.sums.items():
-                before = group.sums.get(day, (0, 0))
-                group.sums[day] = (before[0] + sign * actions, before[1] + sign * user_days)
+                group.put_day(day, sign * actions, sign * user_days)
             return
         for length, (low, high), field, amount in spans.clipped(term):
             step(group.steps, length, low, field, sign * amount)
             if high < FOREVER:
                 step(group.steps, length, high, field, -sign * amount)
             if low <= final:
-                group.restated.setdefault(length, []).append((low, min(high, final + 1)))
+                group.restate(length, low, high, final)
+        for day, (actions, user_days) in spans.sums.items():
+            group.put_cut_day(day, sign * actions, sign * user_days, term, final)
 
     def settle(self) -> list[tuple[Row, list[int]]]:
         """Return the rows that differ, in key order."""
@@ -201,15 +199,6 @@ class Deltas:
             for key, group in sorted(self._groups.items())
             for place, values in group.settle()
         ]
-
-
-def _spread(sums: Sums) -> Iterator[tuple[int, Range, int, int]]:
-    """Yield the spans of what was done on days."""
-    for day, amounts in sums.items():
-        for field, amount in zip((ACTIONS, USER_DAYS), amounts, strict=True):
-            if amount:
-                for length in LENGTHS:
-                    yield length, (day, day + length), field, amount
 
 
 def step(steps: Steps, length: int, day: int, field: int, amount: int) -> None:
@@ -231,18 +220,6 @@ def merge(steps: Steps, other: Steps, sign: int) -> None:
             for field, value in enumerate(values):
                 if value:
                     mine[field] += sign * value
-
-
-def _union(spans: list[Range]) -> Iterator[Range]:
-    spans.sort()
-    low, high = spans[0]
-    for start, end in spans[1:]:
-        if start > high:
-            yield low, high
-            low, high = start, end
-        else:
-            high = max(high, end)
-    yield low, high
 
 
 def extend(

@@ -1,6 +1,7 @@
 """The cohorts of waves: who was to come, on which day each first came, and the D+N rows made of it.
 
-People are read as ids grouped by team and first connecting day; more is read only of those who are late.
+People are read as ids grouped by team and first connecting day; more is read only of those who are late. Whoever is
+merged into another person is in no cohort: that person is.
 """
 
 from collections import defaultdict
@@ -42,7 +43,9 @@ _MEMBERS: Final = """
         AND m.valid_from <= a.go_live AND (m.valid_to IS NULL OR m.valid_to > a.go_live)
     JOIN person p ON p.tenant = $1 AND p.user_id = m.user_id AND p.kind = 'human'
         AND p.licensed_from <= a.go_live AND (p.licensed_to IS NULL OR p.licensed_to >= a.go_live)
-    WHERE a.kind = '{kind}'
+    WHERE a.kind = '{kind}' AND NOT EXISTS (
+        SELECT FROM alias i JOIN person t ON t.tenant = $1 AND t.user_id = i.user_id
+        WHERE i.tenant = $1 AND i.identity = m.user_id AND i.user_id <> i.identity)
 """
 
 _FIRST: Final = """

@@ -54,15 +54,16 @@ async def due(connection: Connection, now: datetime) -> list[str]:
 
 
 class LogState(NamedTuple):
-    """By the database's clock: when this was asked, and up to when every shard was known to hold nothing unread."""
+    """By the database's clock: when this was asked, and up to when no event was known to be unread or uncounted."""
 
     asked_at: datetime
     drained_at: datetime
 
 
 _LOG_STATE: Final = """
-SELECT clock_timestamp() AS asked_at,
-    coalesce(min(coalesce(drained_at, timestamptz 'epoch')), clock_timestamp()) AS drained_at
+SELECT clock_timestamp() AS asked_at, least(
+    coalesce(min(coalesce(drained_at, timestamptz 'epoch')), clock_timestamp()),
+    (SELECT min(queued_at) FROM directory_change WHERE day IS NOT NULL)) AS drained_at
 FROM position
 """
 

@@ -4,23 +4,26 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
-from services.aggregator.domain.facts import Activity, PersonDayKey, Seen, as_date
-from services.aggregator.domain.windows import PersonDay
-from services.postgres import Connection, PgUUID, Pool
+from services.aggregator.domain.facts import Activity, PersonDayKey, Seen
+from services.aggregator.domain.windows import REACH, PersonDay
+from services.aggregator.store.arrays import instants, integers, texts
+from services.postgres import Connection, PgUUID, Pool, UniqueViolationError
 
 _CLAIM: Final = """
-with given as (select i, m, n from unnest($1::uuid[], $2::int[]) with ordinality as g(i, m, n)),
-fresh as (
-  insert into claimed (identity, mark, claimed_on) select i, m, $3 from given order by i
-  on conflict do nothing returning identity)
-select g.n - 1 as n, g.i from given g where not exists (select from fresh where fresh.identity = g.i)
+with given as materialized (
+  select g.i, g.m, g.n, (select c.mark from claimed c where c.identity = g.i) as first
+  from unnest($1::uuid[], $2::text::int[]) with ordinality as g(i, m, n) order by g.i),
+fresh as (insert into claimed (identity, mark, claimed_on) select i, m, $3 from given where first is null)
+select n - 1 as n, first from given where first is not null
 """
-_MARKS: Final = "select identity, mark from claimed where identity = any($1::uuid[])"
 _ADD: Final = """
 insert into person_day as p (tenant, user_id, day, events, logins, actions, qualifying,
   first_at, last_at, first_login_at, last_login_at, first_qualifying_at)
-select * from unnest($1::text[], $2::text[], $3::date[], $4::int[], $5::int[], $6::int[], $7::int[],
-  $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[])
+select t, u, date '1970-01-01' + d, e, l, a, q, timestamptz 'epoch' + fa * us, timestamptz 'epoch' + la * us,
+  timestamptz 'epoch' + fl * us, timestamptz 'epoch' + ll * us, timestamptz 'epoch' + fq * us
+from unnest($1::text::text[], $2::text::text[], $3::text::int[], $4::text::int[], $5::text::int[], $6::text::int[],
+  $7::text::int[], $8::text::bigint[], $9::text::bigint[], $10::text::bigint[], $11::text::bigint[],
+  $12::text::bigint[]) as n(t, u, d, e, l, a, q, fa, la, fl, ll, fq), (select interval '1 microsecond' as us) as i
 on conflict (tenant, user_id, day) do update set
   events = p.events + excluded.events, logins = p.logins + excluded.logins,
   actions = p.actions + excluded.actions, qualifying = p.qualifying + excluded.qualifying,
@@ -30,11 +33,26 @@ on conflict (tenant, user_id, day) do update set
   first_qualifying_at = least(p.first_qualifying_at, excluded.first_qualifying_at)
 returning p.tenant, p.user_id, p.day - date '1970-01-01' as day, p.events, p.logins
 """
-_NEAR: Final = """
+_BESIDE: Final = """
+select q.n - 1 as n,
+  (select p.day from person_day p where p.tenant = q.tenant and p.user_id = q.user_id
+   and p.day < q.day and p.day >= q.day - $4::int order by p.day desc limit 1) - date '1970-01-01',
+  (select p.day from person_day p where p.tenant = q.tenant and p.user_id = q.user_id
+   and p.day > q.day and p.day <= q.day + $4::int order by p.day limit 1) - date '1970-01-01',
+  (select p.day from person_day p where p.tenant = q.tenant and p.user_id = q.user_id
+   and p.day < q.day and p.day >= q.day - $4::int and p.logins > 0 order by p.day desc limit 1) - date '1970-01-01',
+  (select p.day from person_day p where p.tenant = q.tenant and p.user_id = q.user_id
+   and p.day > q.day and p.day <= q.day + $4::int and p.logins > 0 order by p.day limit 1) - date '1970-01-01'
+from (select g.tenant, g.user_id, date '1970-01-01' + g.day as day, g.n
+  from unnest($1::text::text[], $2::text::text[], $3::text::int[]) with ordinality as g(tenant, user_id, day, n)) as q
+"""
+_BETWEEN: Final = """
 select q.n - 1 as n, array_agg(p.day - date '1970-01-01' order by p.day) as active,
   array_agg(p.day - date '1970-01-01' order by p.day) filter (where p.logins > 0) as logged_in
-from unnest($1::text[], $2::text[], $3::date[], $4::date[]) with ordinality as q(tenant, user_id, low, high, n)
-join person_day p on p.tenant = q.tenant and p.user_id = q.user_id and p.day between q.low and q.high
+from unnest($1::text::text[], $2::text::text[], $3::text::int[], $4::text::int[])
+  with ordinality as q(tenant, user_id, low, high, n)
+join person_day p on p.tenant = q.tenant and p.user_id = q.user_id
+  and p.day between date '1970-01-01' + q.low and date '1970-01-01' + q.high
 group by q.n
 """
 _DAYS: Final = """
@@ -72,6 +90,10 @@ class TenantClock(NamedTuple):
     clock: str
 
 
+class RacedError(RuntimeError):
+    """The owner of another shard claimed one of the identities at the same moment, and was faster."""
+
+
 class Added(NamedTuple):
     """A person's day after a batch was added to it."""
 
@@ -95,12 +117,16 @@ class Tally:
 
 
 async def claim(tx: Connection, identities: Sequence[bytes], marks: Sequence[int], on: date) -> dict[int, int]:
-    """Claim ``identities`` (all different); return the mark of the first copy for each index claimed before."""
-    taken = await tx.fetch(_CLAIM, [PgUUID(identity) for identity in identities], marks, on)
-    if not taken:
-        return {}
-    first = {row["identity"]: row["mark"] for row in await tx.fetch(_MARKS, [row["i"] for row in taken])}
-    return {row["n"]: first[row["i"]] for row in taken}
+    """Claim ``identities`` (all different); return the mark of the first copy for each index claimed before.
+
+    Raises:
+        RacedError: nothing was claimed; whoever asks again, in a new transaction, sees what was claimed meanwhile.
+    """
+    try:
+        rows = await tx.fetch(_CLAIM, [PgUUID(identity) for identity in identities], integers(marks), on)
+    except UniqueViolationError as error:
+        raise RacedError(str(error)) from error
+    return {row["n"]: row["first"] for row in rows}
 
 
 async def add(tx: Connection, folded: Mapping[PersonDayKey, Activity]) -> list[Added]:
@@ -109,30 +135,58 @@ async def add(tx: Connection, folded: Mapping[PersonDayKey, Activity]) -> list[A
     facts = [folded[key] for key in keys]
     rows = await tx.fetch(
         _ADD,
-        [key.tenant for key in keys],
-        [key.user for key in keys],
-        [as_date(key.day) for key in keys],
-        [fact.events for fact in facts],
-        [fact.logins for fact in facts],
-        [fact.actions for fact in facts],
-        [fact.qualifying for fact in facts],
-        [fact.first_at for fact in facts],
-        [fact.last_at for fact in facts],
-        [fact.first_login_at for fact in facts],
-        [fact.last_login_at for fact in facts],
-        [fact.first_qualifying_at for fact in facts],
+        texts([key.tenant for key in keys]),
+        texts([key.user for key in keys]),
+        integers([key.day for key in keys]),
+        integers([fact.events for fact in facts]),
+        integers([fact.logins for fact in facts]),
+        integers([fact.actions for fact in facts]),
+        integers([fact.qualifying for fact in facts]),
+        instants([fact.first_at for fact in facts]),
+        instants([fact.last_at for fact in facts]),
+        instants([fact.first_login_at for fact in facts]),
+        instants([fact.last_login_at for fact in facts]),
+        instants([fact.first_qualifying_at for fact in facts]),
     )
     return [Added(PersonDayKey(tenant, user, day), events, logins) for tenant, user, day, events, logins in rows]
 
 
+async def beside(tx: Connection, days: Sequence[tuple[str, str, int]]) -> list[tuple[list[int], list[int]]]:
+    """Return the active days and the login days nearest to each (tenant, user, day), before and after it."""
+    rows = await tx.fetch(
+        _BESIDE,
+        texts([day[0] for day in days]),
+        texts([day[1] for day in days]),
+        integers([day[2] for day in days]),
+        REACH,
+    )
+    found: list[tuple[list[int], list[int]]] = [([], [])] * len(days)
+    for n, *near in rows:
+        active, logged_in = near[:2], near[2:]
+        found[n] = ([day for day in active if day is not None], [day for day in logged_in if day is not None])
+    return found
+
+
 async def near(tx: Connection, spans: Sequence[tuple[str, str, int, int]]) -> list[tuple[list[int], list[int]]]:
+    """Return active days and login days (ascending) of each (tenant, user, first day, last day).
+
+    Of a span that reaches as far before one day as after it, only the days nearest to that day are returned.
+    """
+    single = {n: (span[0], span[1], span[2] + REACH) for n, span in enumerate(spans) if span[3] - span[2] == 2 * REACH}
+    wide = [n for n in range(len(spans)) if n not in single]
+    found = dict(zip(single, await beside(tx, list(single.values())), strict=True)) if single else {}
+    found |= zip(wide, await between(tx, [spans[n] for n in wide]), strict=True) if wide else {}
+    return [found[n] for n in range(len(spans))]
+
+
+async def between(tx: Connection, spans: Sequence[tuple[str, str, int, int]]) -> list[tuple[list[int], list[int]]]:
     """Return active days and login days (ascending) of each (tenant, user, first day, last day)."""
     rows = await tx.fetch(
-        _NEAR,
-        [span[0] for span in spans],
-        [span[1] for span in spans],
-        [as_date(span[2]) for span in spans],
-        [as_date(span[3]) for span in spans],
+        _BETWEEN,
+        texts([span[0] for span in spans]),
+        texts([span[1] for span in spans]),
+        integers([span[2] for span in spans]),
+        integers([span[3] for span in spans]),
     )
     found = {row["n"]: (row["active"], row["logged_in"] or []) for row in rows}
     return [found.get(n, ([], [])) for n in range(len(spans))]

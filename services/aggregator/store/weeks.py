@@ -57,7 +57,9 @@ WITH asked AS (
     JOIN membership m ON m.tenant = $1 {key}
     JOIN person p ON p.tenant = $1 AND p.user_id = m.user_id AND p.kind = 'human'
     CROSS JOIN LATERAL (SELECT {before} AS before, {after} AS after) h
-    WHERE h.before OR h.after
+    WHERE (h.before OR h.after) AND NOT EXISTS (
+        SELECT FROM alias i JOIN person t ON t.tenant = $1 AND t.user_id = i.user_id
+        WHERE i.tenant = $1 AND i.identity = m.user_id AND i.user_id <> i.identity)
     GROUP BY a.place, a.base, a.as_of, m.user_id
 ), seen AS (
     SELECT c.place, c.before, c.after,

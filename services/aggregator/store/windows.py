@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from services.aggregator.domain.directory import Licence, Spell, terms_of
-from services.aggregator.domain.facts import as_date
 from services.aggregator.domain.windows import Row, Term
+from services.aggregator.store.arrays import integers, texts
 from services.postgres import Connection, Pool
 
 Person: TypeAlias = tuple[str, str]
@@ -16,9 +16,10 @@ Terms: TypeAlias = tuple[Term, ...]
 _ADD: Final = """
 insert into window_delta as w (tenant, dimension, key, days, day, shard,
   licensed, active, logged_in, actions, active_user_days, revision)
-select t, d, k, l, y, $1, a, b, c, e, f, g
-from unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::date[],
-  $7::int[], $8::int[], $9::int[], $10::int[], $11::int[], $12::int[]) as n(t, d, k, l, y, a, b, c, e, f, g)
+select t, d, k, l, date '1970-01-01' + y, $1, a, b, c, e, f, g
+from unnest($2::text::text[], $3::text::text[], $4::text::text[], $5::text::smallint[], $6::text::int[],
+  $7::text::int[], $8::text::int[], $9::text::int[], $10::text::int[], $11::text::int[], $12::text::int[])
+  as n(t, d, k, l, y, a, b, c, e, f, g)
 on conflict (tenant, dimension, key, days, day, shard) do update set
   licensed = w.licensed + excluded.licensed, active = w.active + excluded.active,
   logged_in = w.logged_in + excluded.logged_in, actions = w.actions + excluded.actions,
@@ -26,7 +27,7 @@ on conflict (tenant, dimension, key, days, day, shard) do update set
 """
 _ROSTER: Final = """
 select r.tenant, r.user_id, r.terms
-from unnest($1::text[], $2::text[]) as q(tenant, user_id) join roster r using (tenant, user_id)
+from unnest($1::text::text[], $2::text::text[]) as q(tenant, user_id) join roster r using (tenant, user_id)
 """
 _ENROL: Final = """
 insert into roster (tenant, user_id, terms)
@@ -53,18 +54,18 @@ async def add(tx: Connection, shard: int, rows: Sequence[tuple[Row, list[int]]])
     await tx.execute(
         _ADD,
         shard,
-        [row.tenant for row in keys],
-        [row.dimension for row in keys],
-        [row.key for row in keys],
-        [row.days for row in keys],
-        [as_date(row.day) for row in keys],
-        *([values[field] for _, values in rows] for field in range(6)),
+        texts([row.tenant for row in keys]),
+        texts([row.dimension for row in keys]),
+        texts([row.key for row in keys]),
+        integers([row.days for row in keys]),
+        integers([row.day for row in keys]),
+        *(integers([values[field] for _, values in rows]) for field in range(6)),
     )
 
 
 async def roster(tx: Connection, people: Sequence[Person]) -> dict[Person, Terms]:
     """Return the terms that the windows count ``people`` under; who is missing is unknown to the directory."""
-    rows = await tx.fetch(_ROSTER, [tenant for tenant, _ in people], [user for _, user in people])
+    rows = await tx.fetch(_ROSTER, texts([tenant for tenant, _ in people]), texts([user for _, user in people]))
     return {(row["tenant"], row["user_id"]): tuple(Term(*term) for term in row["terms"]) for row in rows}
 
 

@@ -14,20 +14,24 @@ async def moment(connection: Connection) -> datetime:
     return instant
 
 
-async def progress(connection: Connection, tenant: str, asked_at: datetime) -> Row:
-    """Return how far everything is, in one snapshot.
+async def progress(connection: Connection, tenant: str, asked_at: datetime, queued_by: datetime | None) -> Row:
+    """Return how far everything is, in one snapshot, taken before ``moment``.
 
-    ``shards`` there are, ``drained`` of them since ``asked_at``; a change of the directory is ``waiting``; ``version``
-    is what was counted, ``evaluated`` what was judged.
+    ``shards`` there are, ``drained`` of them since ``asked_at``; a change of the directory, or of people with several
+    identities, is ``waiting`` that was queued by ``queued_by`` (None: now); ``version`` is what was counted,
+    ``evaluated`` what was judged.
     """
     return await connection.fetchrow(
         """select (select value::int from installation where name = 'shards') as shards,
                   (select count(*) from position where drained_at >= $2) as drained,
-                  exists (select from directory_change where tenant = $1 and queued_at <= $2) as waiting,
+                  exists (select from directory_change
+                          where tenant = $1 and ($3::timestamptz is null or queued_at <= $3)) as waiting,
+                  clock_timestamp() as moment,
                   (select sum(version)::bigint from tally where tenant = $1) as version,
                   (select version from evaluation where tenant = $1) as evaluated""",
         tenant,
         asked_at,
+        queued_by,
     )
 
 
@@ -37,7 +41,8 @@ async def counts(connection: Connection, tenant: str) -> Row:
         """select coalesce(sum(folded), 0)::bigint as folded, coalesce(sum(duplicates), 0)::bigint as duplicates,
                   coalesce(sum(conflicts), 0)::bigint as conflicts, coalesce(sum(late), 0)::bigint as late,
                   coalesce(sum(unmapped), 0)::bigint as unmapped,
-                  coalesce(sum(dead_letters), 0)::bigint as dead_letters, max(newest) as watermark
+                  coalesce(sum(dead_letters), 0)::bigint as dead_letters, max(newest) as watermark,
+                  (select count(*) from dead_letter where tenant = $1 and state = 'open') as dead_letters_open
            from tally where tenant = $1""",
         tenant,
     )

@@ -48,7 +48,17 @@ _NEXT_OF_ALL: Final = """
     select w.dimension, w.key from window_delta w
     where w.tenant = $1 and (w.dimension, w.key) > (walk.dimension, walk.key) order by w.dimension, w.key limit 1"""
 
+_AMOUNTS: Final = ("actions", "active_user_days")
+"""Written in the rows of length 1 as the amount of the day. A window has those of the days it holds, and beside them
+what the rows of its own length say."""
+
 _SUMS: Final = ", ".join(f"sum({name}) as {name}" for name in FIELDS)
+_OWN: Final = ", ".join(
+    f"case when w.days > 1 then w.{name} else 0 end as {name}" if name in _AMOUNTS else f"w.{name}" for name in FIELDS
+)
+_COMING: Final = ", ".join(f"w.{name}" if name in _AMOUNTS else "0" for name in FIELDS)
+_GOING: Final = ", ".join(f"-w.{name}" if name in _AMOUNTS else "0" for name in FIELDS)
+_OF_GROUP: Final = "w.tenant = $1 and w.dimension = g.dimension and w.key = g.key"
 _RUNNING: Final = ", ".join(f"sum({name}) over so_far as {name}" for name in FIELDS)
 _LISTS: Final = ", ".join(
     f"coalesce(array_agg(r.{name} order by r.as_of), '{{}}')::bigint[] as {name}" for name in FIELDS
@@ -75,6 +85,7 @@ def _statement(following: str) -> str:
             union all
             select n.dimension, n.key, 1 from ({following}) n where walk.slot >= cardinality($2::int[])
         ) g
+        cross join lateral (select ($2::int[])[g.slot] as days) n
         cross join lateral (
             select coalesce(array_agg(r.as_of order by r.as_of), '{{}}') as as_of, {_LISTS}
             from (
@@ -82,9 +93,17 @@ def _statement(following: str) -> str:
                 from (
                     select d.day, lead(d.day) over (order by d.day) as until, {_RUNNING}
                     from (
-                        select greatest(w.day, walk.start) as day, {_SUMS} from window_delta w
-                        where w.tenant = $1 and w.dimension = g.dimension and w.key = g.key
-                          and w.days = ($2::int[])[g.slot] and w.day <= $4::date
+                        select greatest(c.day, walk.start) as day, {_SUMS} from (
+                            select w.day, {_OWN} from window_delta w
+                            where {_OF_GROUP} and w.days = n.days and w.day <= $4::date
+                            union all
+                            select w.day, {_COMING} from window_delta w
+                            where {_OF_GROUP} and w.days = 1 and w.day > walk.start - n.days and w.day <= $4::date
+                            union all
+                            select w.day + n.days, {_GOING} from window_delta w
+                            where {_OF_GROUP} and w.days = 1 and w.day > walk.start - n.days
+                              and w.day <= $4::date - n.days
+                        ) c
                         group by 1
                     ) d
                     window so_far as (order by d.day)
@@ -133,9 +152,9 @@ async def page(
 
 
 async def latest(connection: Connection, tenant: str, dimension: str, day: date, most: int) -> list[Row]:
-    """Return the windows of the first ``most`` groups of ``dimension`` as of ``day``."""
+    """Return how many count in the windows of the first ``most`` groups of ``dimension`` as of ``day``."""
     rows: list[Row] = await connection.fetch(
-        f"""with recursive walk as (
+        """with recursive walk as (
                 select '' as key, 0 as step
                 union all
                 select n.key, walk.step + 1 from walk cross join lateral (
@@ -144,7 +163,8 @@ async def latest(connection: Connection, tenant: str, dimension: str, day: date,
                 ) n where walk.step < $4::int
             )
             select walk.key, d.* from walk cross join lateral (
-                select w.days, {_SUMS} from window_delta w
+                select w.days, sum(licensed) as licensed, sum(active) as active, sum(logged_in) as logged_in
+                from window_delta w
                 where w.tenant = $1 and w.dimension = $2 and w.key = walk.key and w.day <= $3 group by w.days
             ) d where d.licensed > 0""",
         tenant,

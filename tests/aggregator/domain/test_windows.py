@@ -6,20 +6,21 @@ from collections.abc import Iterable, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.aggregator.domain.ranges import covered, newly_covered
 from services.aggregator.domain.windows import (
+    ACTIONS,
     FIELDS,
     FOREVER,
     LENGTHS,
     REVISION,
+    USER_DAYS,
     DayChange,
     Deltas,
     PersonDay,
     Row,
     Term,
-    covered,
     extend,
     move,
-    newly_covered,
 )
 
 SPAN = range(90)
@@ -37,11 +38,16 @@ def terms(draw: st.DrawFn) -> tuple[Term, ...]:
 
 
 def totals(rows: Iterable[tuple[Row, Sequence[int]]]) -> dict[tuple[str, int, int], list[int]]:
-    """Prefix sums: the value of every (key, length, as-of day)."""
+    """Prefix sums, and the amounts of the days held: the value of every (key, length, as-of day)."""
     steps: dict[tuple[str, int], dict[int, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * FIELDS))
     for row, values in rows:
         for field, value in enumerate(values):
-            steps[row.key, row.days][row.day][field] += value
+            if row.days == 1 and field in (ACTIONS, USER_DAYS):
+                for length in LENGTHS:
+                    steps[row.key, length][row.day][field] += value
+                    steps[row.key, length][row.day + length][field] -= value
+            else:
+                steps[row.key, row.days][row.day][field] += value
     cells = {}
     for (key, length), by_day in steps.items():
         running = [0] * FIELDS

@@ -1,0 +1,87 @@
+"""What the owner of a shard remembers of its people: under which terms they count, and whose days are kept apart.
+
+Only right while one owner writes the shard, and only of what was committed: whoever rolls back has to forget.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from services.aggregator.domain.facts import Activity, Claimed, PersonDayKey, as_date
+from services.aggregator.domain.links import MOST_MAILS
+from services.aggregator.store import apart
+from services.aggregator.store import links as store
+from services.aggregator.store.windows import Person, Terms
+from services.postgres import Connection
+
+ROSTER_SIZE: Final = 200_000
+
+Folded = dict[PersonDayKey, Activity]
+
+
+class People:
+    """The people of a shard met so far. ``shards``: into how many all are divided."""
+
+    def __init__(self, shards: int) -> None:
+        self._shards = shards
+        self._roster: dict[Person, Terms | None] = {}
+        self._apart: dict[Person, str] = {}
+        self._sighted: set[tuple[str, str, str]] = set()
+
+    def forget(self, people: Iterable[Person] | None = None) -> None:
+        """Forget ``people``, who are counted otherwise from now on; None: everything."""
+        if people is None:
+            self._roster.clear()
+            self._apart.clear()
+            self._sighted.clear()
+        for person in people or ():
+            self._roster.pop(person, None)
+            self._apart.pop(person, None)
+
+    async def terms(self, tx: Connection, people: set[Person]) -> dict[Person, Terms | None]:
+        """Return the terms the windows count ``people`` under; None: unknown, () also: counted as somebody else.
+
+        Strangers are queued: who they are is looked up when everyone else can see that they came.
+        """
+        missing = [person for person in people if person not in self._roster]
+        if missing:
+            if len(self._roster) > ROSTER_SIZE:
+                self.forget()
+                missing = list(people)
+            found = await store.seats(tx, missing)
+            for person in missing:
+                seat = found.get(person)
+                self._roster[person] = None if seat is None or not seat.mapped else seat.terms or ()
+                if seat is not None and seat.user is not None:
+                    self._apart[person] = seat.user
+            strangers = [person for person in missing if person not in found and person[1]]
+            await store.queue(tx, self._shards, ((person, None) for person in strangers))
+        return {person: self._roster[person] for person in people}
+
+    async def sight(self, tx: Connection, people: Mapping[Person, Terms | None], fresh: Sequence[Claimed]) -> None:
+        """Keep which e-mails those of ``people`` show in ``fresh`` events who are no person of the directory."""
+        others = {person for person, terms in people.items() if terms is None and person[1]}
+        if self._apart:
+            others |= {person for person in people if self._apart.get(person, person[1]) != person[1]}
+        if not others:
+            return
+        seen = {(tenant, user, user) for tenant, user in others if "@" in user}
+        for event, _ in fresh:
+            user, mail = event.data.user, event.data.email
+            if mail and user and (event.tenant, user) in others:
+                seen.add((event.tenant, user, mail))
+        if new := seen - self._sighted:
+            if len(self._sighted) > ROSTER_SIZE:
+                self._sighted.clear()
+            self._sighted |= new
+            recognisable = await store.sight(tx, new, MOST_MAILS)
+            await store.queue(tx, self._shards, ((person, None) for person in recognisable))
+
+    async def keep_apart(self, tx: Connection, folded: Folded) -> Folded:
+        """Keep the days of identities that are one of several, and queue whose days those are; return the others."""
+        kept = {key: folded[key] for key in folded if (key.tenant, key.user) in self._apart} if self._apart else None
+        if not kept:
+            return folded
+        await apart.keep(tx, kept)
+        whose = (((key.tenant, self._apart[key.tenant, key.user]), as_date(key.day)) for key in kept)
+        await store.queue(tx, self._shards, whose)
+        return {key: activity for key, activity in folded.items() if key not in kept}

@@ -1,0 +1,32 @@
+"""What is packed into an array literal is what PostgreSQL unpacks, whatever a sender put into a name."""
+
+from datetime import UTC, datetime, timedelta
+
+from services.aggregator.store.arrays import instants, integers, texts
+from services.postgres import Pool
+
+NASTY = ["", "null", "NULL", '"', "\\", '\\"', "{", "}", "a,b", ' spaced "', "\t\n\x01\x1f", "ü€😀", "'", "{}", '","']
+
+
+async def test_texts_come_back_as_they_are(pool: Pool) -> None:
+    for given in ([], [""], ["plain", "words"], NASTY, *([nasty] for nasty in NASTY)):
+        assert await pool.fetchval("select coalesce($1::text::text[], '{}')", texts(given)) == given
+
+
+async def test_integers_and_nulls_come_back_as_they_are(pool: Pool) -> None:
+    for given in ([], [0], [None], [-(2**63), None, 2**63 - 1]):
+        assert await pool.fetchval("select $1::text::bigint[]", integers(given)) == given
+
+
+async def test_instants_are_exact_for_two_centuries_and_never_leave_their_last_year(pool: Pool) -> None:
+    given = [
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2026, 3, 2, 8, 0, 0, 1, tzinfo=UTC),
+        datetime(2255, 6, 5, 23, 47, 34, 740_991, tzinfo=UTC),
+        None,
+    ]
+    last = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    sql = "select array_agg(timestamptz 'epoch' + x * interval '1 microsecond') from unnest($1::text::bigint[]) as x"
+
+    assert await pool.fetchval(sql, instants(given)) == given
+    assert timedelta() <= last - (await pool.fetchval(sql, instants([last])))[0] < timedelta(microseconds=64)
