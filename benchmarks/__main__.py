@@ -16,7 +16,9 @@ from benchmarks.engines import ROOT
 from benchmarks.measure import Figure, Spread
 from deploy.kafka import node
 
-KINDS: Final = ("ingest", "aggregator", "end-to-end", "memory")
+KINDS: Final = ("ingest", "adapters", "aggregator", "end-to-end", "memory")
+HERE_ONLY: Final = frozenset({"adapters"})
+"""Benchmarks of what is the same on every broker: they run on the embedded one."""
 EVIDENCE: Final = ROOT / "docs" / "evidence"
 
 
@@ -28,6 +30,9 @@ def command(kind: str, broker: str, options: argparse.Namespace) -> list[str]:
             *[sys.executable, str(ROOT / "benchmarks" / "ingest.py"), "--seed", str(options.seed), *size],
             *(["--apache"] if broker == "kafka" else []),
         ]
+    if kind == "adapters":
+        size = ["--seconds", "1", "--repetitions", "1"] if options.quick else []
+        return [sys.executable, str(ROOT / "benchmarks" / "adapters.py"), "--seed", str(options.seed), *size]
     module = f"benchmarks.{kind.replace('-', '_')}"
     size = ["--quick"] if options.quick else []
     return [sys.executable, "-m", module, "--broker", broker, "--seed", str(options.seed), *size]
@@ -83,7 +88,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=measure.SEED)
     parser.add_argument("--evidence", type=Path, help="a file name under docs/evidence, or a path")
     options = parser.parse_args()
-    found = [(broker, run(kind, broker, options)) for broker in options.broker for kind in options.only]
+    found = [
+        (broker, run(kind, broker, options))
+        for broker in options.broker
+        for kind in options.only
+        if kind not in HERE_ONLY or broker == options.broker[0]
+    ]
     print()
     measure.show("Uptake", [(broker, figure) for broker, result in found for figure in figures(result)])
     machine = measure.machine(broker=", ".join(options.broker), seed=options.seed)

@@ -8,7 +8,7 @@ from typing import Final
 
 from services.aggregator.domain.facts import Activity, Claimed, PersonDayKey, as_date
 from services.aggregator.domain.links import MOST_MAILS
-from services.aggregator.store import apart
+from services.aggregator.store import facts as fact_store
 from services.aggregator.store import links as store
 from services.aggregator.store.windows import Person, Terms
 from services.postgres import Connection
@@ -81,7 +81,7 @@ class People:
         kept = {key: folded[key] for key in folded if (key.tenant, key.user) in self._apart} if self._apart else None
         if not kept:
             return folded
-        await apart.keep(tx, kept)
+        await fact_store.add(tx, kept, apart=True)
         whose = (((key.tenant, self._apart[key.tenant, key.user]), as_date(key.day)) for key in kept)
         await store.queue(tx, self._shards, whose)
         return {key: activity for key, activity in folded.items() if key not in kept}

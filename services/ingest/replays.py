@@ -5,6 +5,7 @@ log already is not counted again, however often a letter is replayed.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
@@ -22,7 +23,7 @@ from services.ingest.landing import CrowdedError, Landing
 from services.ingest.letters import delivery_of
 from services.ingest.problems import Problem, RefusedError
 from services.ingest.publisher import OverloadedError
-from services.ingest.registry import Registry
+from services.ingest.registry import Registry, RegistryAwayError
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Bad
 from services.kafka import LogUnavailableError
@@ -114,6 +115,8 @@ class Replays:
             letters = _decode(body).letters
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             raise RefusedError(problems.NOT_LETTERS) from error
+        with contextlib.suppress(RegistryAwayError):
+            await self._registry.refresh()  # whoever replays has just set something right
         try:
             told = [await self._replay(tenant, letter) for letter in letters]
         except (LogUnavailableError, OverloadedError) as error:

@@ -88,7 +88,7 @@ def test_people_are_imported_and_a_bad_row_is_named(uptake: Run, running: Stack,
 def test_dead_letters_are_listed_shown_and_replayed_once_their_mapping_is_right(uptake: Run, running: Stack) -> None:
     api, ingest = running.ready["api"], running.ready["ingest"]
     headers = {"authorization": f"Bearer {running.ready['admin_key']}", "uptake-tenant": "acme"}
-    wrong = {"mapping": {"type": "/kind", "id": "/key", "user": "/who"}}
+    wrong = {"mapping": {"type": "/kind", "id": "/key", "user": "/who"}, "types": {"opened": "crm.record.viewed"}}
     right = {**wrong, "types": {"saved": "crm.record.updated"}}
     secret = "a-secret-of-the-source"
     made = {"id": "own-crm", "kind": "custom", "secrets": [secret], "options": wrong}

@@ -4,11 +4,11 @@ An identity's days are written by the owner of its shard, a person's by the owne
 what the identities' owners have committed. What was counted of a person is what stands in ``person_day``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from services.aggregator.domain.facts import Activity, PersonDayKey, as_date
+from services.aggregator.domain.facts import as_date
 from services.aggregator.domain.windows import PersonDay
 from services.aggregator.store.links import columns
 from services.aggregator.store.windows import Person
@@ -18,21 +18,9 @@ _COLUMNS: Final = (
     "tenant, user_id, day, events, logins, actions, qualifying,"
     " first_at, last_at, first_login_at, last_login_at, first_qualifying_at"
 )
-_PEOPLE: Final = "unnest($1::text[], $2::text[]) as q(t, u)"
-_DAYS: Final = "unnest($1::text[], $2::text[], $3::date[]) as q(t, u, d)"
+_PEOPLE: Final = "unnest($1::text::text[], $2::text::text[]) as q(t, u)"
+_DAYS: Final = "unnest($1::text::text[], $2::text::text[], $3::date[]) as q(t, u, d)"
 
-_KEEP: Final = f"""
-insert into identity_day as p ({_COLUMNS})
-select * from unnest($1::text[], $2::text[], $3::date[], $4::int[], $5::int[], $6::int[], $7::int[],
-  $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[])
-on conflict (tenant, user_id, day) do update set
-  events = p.events + excluded.events, logins = p.logins + excluded.logins,
-  actions = p.actions + excluded.actions, qualifying = p.qualifying + excluded.qualifying,
-  first_at = least(p.first_at, excluded.first_at), last_at = greatest(p.last_at, excluded.last_at),
-  first_login_at = least(p.first_login_at, excluded.first_login_at),
-  last_login_at = greatest(p.last_login_at, excluded.last_login_at),
-  first_qualifying_at = least(p.first_qualifying_at, excluded.first_qualifying_at)
-"""
 _COPY: Final = """
 insert into {to} ({columns}) select {columns} from {source}
 where (tenant, user_id) in (select t, u from {people})
@@ -48,27 +36,12 @@ group by t, u, i.day
 """
 _STRETCHES: Final = """
 select q.n - 1 as n, p.day - date '1970-01-01' as day, p.actions, p.logins > 0 as logged_in
-from unnest($1::text[], $2::text[], $3::date[], $4::date[]) with ordinality as q(t, u, low, high, n)
+from unnest($1::text::text[], $2::text::text[], $3::date[], $4::date[]) with ordinality as q(t, u, low, high, n)
 join person_day p on p.tenant = t and p.user_id = u and p.day between low and high order by 1, 2
 """
 _EVENTS: Final = f"""
 select t, u, coalesce((select sum(events) from identity_day where tenant = t and user_id = u), 0)::bigint from {_PEOPLE}
 """
-
-
-async def keep(tx: Connection, folded: Mapping[PersonDayKey, Activity]) -> None:
-    """Add ``folded`` to the days of identities."""
-    keys = sorted(folded)
-    facts = [folded[key] for key in keys]
-    amounts = ("events", "logins", "actions", "qualifying")
-    instants = ("first_at", "last_at", "first_login_at", "last_login_at", "first_qualifying_at")
-    await tx.execute(
-        _KEEP,
-        [key.tenant for key in keys],
-        [key.user for key in keys],
-        [as_date(key.day) for key in keys],
-        *([getattr(fact, name) for fact in facts] for name in (*amounts, *instants)),
-    )
 
 
 async def part(tx: Connection, people: Sequence[Person]) -> None:

@@ -33,6 +33,7 @@ on conflict (tenant, user_id, day) do update set
   first_qualifying_at = least(p.first_qualifying_at, excluded.first_qualifying_at)
 returning p.tenant, p.user_id, p.day - date '1970-01-01' as day, p.events, p.logins
 """
+_ADD_APART: Final = _ADD.replace("into person_day", "into identity_day")
 _BESIDE: Final = """
 select q.n - 1 as n,
   (select p.day from person_day p where p.tenant = q.tenant and p.user_id = q.user_id
@@ -129,12 +130,12 @@ async def claim(tx: Connection, identities: Sequence[bytes], marks: Sequence[int
     return {row["n"]: row["first"] for row in rows}
 
 
-async def add(tx: Connection, folded: Mapping[PersonDayKey, Activity]) -> list[Added]:
-    """Add ``folded`` to the days of people; return how each day stands now."""
+async def add(tx: Connection, folded: Mapping[PersonDayKey, Activity], *, apart: bool = False) -> list[Added]:
+    """Add ``folded`` to the days of people; return how each day stands now. ``apart``: to those of identities."""
     keys = sorted(folded)
     facts = [folded[key] for key in keys]
     rows = await tx.fetch(
-        _ADD,
+        _ADD_APART if apart else _ADD,
         texts([key.tenant for key in keys]),
         texts([key.user for key in keys]),
         integers([key.day for key in keys]),

@@ -18,6 +18,7 @@ select l.tenant, l.id, l.source, l.kind, l.reasons::jsonb, l.reason, l.sealed, t
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::float8[],
             $9::bigint[]) as l(tenant, id, source, kind, reasons, reason, sealed, ms, at)
 join tenant t on t.id = l.tenant
+order by l.at
 on conflict (letter) do update set
   reasons = excluded.reasons, reason = excluded.reason, log_offset = excluded.log_offset,
   state = 'open', replayed_at = null, outcome = null

@@ -12,12 +12,13 @@ from schemas.tables.columns import MAIL_MARK
 from schemas.topics import person_key, shard_of
 from services.aggregator.domain.links import Evidence, Link, Seat
 from services.aggregator.domain.windows import Term
+from services.aggregator.store.arrays import texts
 from services.aggregator.store.windows import Person
 from services.postgres import Connection
 
 _SEATS: Final = """
 select q.tenant, q.user_id, r.terms, r.keys, l.user_id as counts_for, l.how, l.candidates
-from unnest($1::text[], $2::text[]) as q(tenant, user_id)
+from unnest($1::text::text[], $2::text::text[]) as q(tenant, user_id)
 left join roster r on r.tenant = q.tenant and r.user_id = q.user_id
 left join person_link l on l.tenant = q.tenant and l.identity = q.user_id
 where r.user_id is not null or l.identity is not null
@@ -41,19 +42,20 @@ select q.tenant, q.identity, case when a.user_id = a.identity then a.identity el
   p.user_id is not null as listed, {_BY_EXTERNAL_ID} as by_external_id, {_BY_MAIL} as by_mail,
   (select count(*) from sighting s where s.tenant = q.tenant and s.identity = q.identity)::int as mails,
   p.external_id, {MAIL_MARK.format(tenant="p.tenant", mail="p.email")}::text as mail
-from unnest($1::text[], $2::text[]) as q(tenant, identity)
+from unnest($1::text::text[], $2::text::text[]) as q(tenant, identity)
 left join alias a on a.tenant = q.tenant and a.identity = q.identity
 left join person t on t.tenant = a.tenant and t.user_id = a.user_id
 left join person p on p.tenant = q.tenant and p.user_id = q.identity
 """
 _FOLLOWED: Final = """
-select q.tenant, q.user_id from unnest($1::text[], $2::text[]) as q(tenant, user_id)
+select q.tenant, q.user_id from unnest($1::text::text[], $2::text::text[]) as q(tenant, user_id)
 where exists (select from person_link l
   where l.tenant = q.tenant and l.user_id = q.user_id and l.identity <> q.user_id)
 """
 _RECOGNISED: Final = """
 with q as (
-  select * from unnest($1::text[], $2::text[], $3::text[], $4::uuid[]) as q(tenant, user_id, external_id, mark))
+  select * from unnest($1::text::text[], $2::text::text[], $3::text[], $4::uuid[])
+    as q(tenant, user_id, external_id, mark))
 select s.tenant, s.identity from q join sighting s on s.tenant = q.tenant and s.mark = q.mark
 union
 select q.tenant, q.external_id from q where q.external_id <> '' and (
@@ -64,25 +66,27 @@ select a.tenant, a.identity from q join alias a on a.tenant = q.tenant and a.use
 """
 _SIGHT: Final = f"""
 insert into sighting (tenant, identity, mark)
-select distinct t, i, {MAIL_MARK.format(tenant="t", mail="m")} from unnest($1::text[], $2::text[], $3::text[]) as g(t, i, m)
+select distinct t, i, {MAIL_MARK.format(tenant="t", mail="m")}
+from unnest($1::text::text[], $2::text::text[], $3::text[]) as g(t, i, m)
 where (select count(*) from sighting s where s.tenant = t and s.identity = i) <= $4
 order by 1, 2, 3 on conflict do nothing returning tenant, identity
-"""  # noqa: E501 - one column, one line
+"""
 _ENROL: Final = """
 insert into roster (tenant, user_id, terms, keys)
-select t, u, e, array[x, m, d] from unnest($1::text[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[])
-  as q(t, u, e, x, m, d)
+select t, u, e, array[x, m, d]
+from unnest($1::text::text[], $2::text::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[]) as q(t, u, e, x, m, d)
 on conflict (tenant, user_id) do update set terms = excluded.terms, keys = excluded.keys
 """
 _LINK: Final = """
 insert into person_link (tenant, identity, user_id, how, candidates)
-select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
+select * from unnest($1::text::text[], $2::text::text[], $3::text[], $4::text[], $5::jsonb[])
 on conflict (tenant, identity) do update set
   user_id = excluded.user_id, how = excluded.how, candidates = excluded.candidates
 """
 _QUEUE: Final = """
 insert into directory_change (tenant, user_id, shard, day, queued_at)
-select t, u, s, d, coalesce($5, now()) from unnest($1::text[], $2::text[], $3::smallint[], $4::date[]) as q(t, u, s, d)
+select t, u, s, d, coalesce($5, now())
+from unnest($1::text::text[], $2::text::text[], $3::smallint[], $4::date[]) as q(t, u, s, d)
 """
 _TAKE: Final = """
 delete from directory_change where seq in (
@@ -99,10 +103,10 @@ class Change(NamedTuple):
     queued_at: datetime
 
 
-def columns(people: Iterable[Person]) -> tuple[list[str], list[str]]:
-    """Return ``people`` as tenants and users."""
+def columns(people: Iterable[Person]) -> tuple[str, str]:
+    """Return the arrays of the tenants and users of ``people``."""
     pairs = list(people)
-    return [tenant for tenant, _ in pairs], [user for _, user in pairs]
+    return texts([tenant for tenant, _ in pairs]), texts([user for _, user in pairs])
 
 
 async def seats(tx: Connection, people: Sequence[Person]) -> dict[Person, Seat]:
@@ -159,7 +163,8 @@ async def enrol(tx: Connection, people: Mapping[Person, Seat]) -> None:
     gone = sorted(person for person, seat in people.items() if seat.terms is None)
     if gone:
         sql = (
-            "delete from roster r using unnest($1::text[], $2::text[]) as q(t, u) where r.tenant = t and r.user_id = u"
+            "delete from roster r using unnest($1::text::text[], $2::text::text[]) as q(t, u)"
+            " where r.tenant = t and r.user_id = u"
         )
         await tx.execute(sql, *columns(gone))
     listed = sorted(person for person, seat in people.items() if seat.terms is not None)
@@ -173,7 +178,7 @@ async def link(tx: Connection, links: Mapping[Person, Link | None]) -> None:
     loose = sorted(person for person, found in links.items() if found is None)
     if loose:
         sql = (
-            "delete from person_link l using unnest($1::text[], $2::text[]) as q(t, u)"
+            "delete from person_link l using unnest($1::text::text[], $2::text::text[]) as q(t, u)"
             " where l.tenant = t and l.identity = u"
         )
         await tx.execute(sql, *columns(loose))

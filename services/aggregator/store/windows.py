@@ -1,6 +1,6 @@
-"""Window rows, the roster they are counted under, and the queue of directory changes."""
+"""Window rows, the terms of the directory they are counted under, and the shards that something is queued for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from services.aggregator.domain.directory import Licence, Spell, terms_of
@@ -24,20 +24,6 @@ on conflict (tenant, dimension, key, days, day, shard) do update set
   licensed = w.licensed + excluded.licensed, active = w.active + excluded.active,
   logged_in = w.logged_in + excluded.logged_in, actions = w.actions + excluded.actions,
   active_user_days = w.active_user_days + excluded.active_user_days, revision = w.revision + excluded.revision
-"""
-_ROSTER: Final = """
-select r.tenant, r.user_id, r.terms
-from unnest($1::text::text[], $2::text::text[]) as q(tenant, user_id) join roster r using (tenant, user_id)
-"""
-_ENROL: Final = """
-insert into roster (tenant, user_id, terms)
-select t, u, e from unnest($1::text[], $2::text[], $3::jsonb[]) as q(t, u, e)
-on conflict (tenant, user_id) do update set terms = excluded.terms
-"""
-_CHANGED: Final = """
-delete from directory_change where seq in (
-  select seq from directory_change where shard = $1 order by seq limit $2)
-returning tenant, user_id
 """
 _DIRECTORY: Final = """
 select p.tenant, p.user_id, p.kind, p.licensed_from, p.licensed_to, m.valid_from, m.valid_to, m.team, m.role
@@ -63,20 +49,6 @@ async def add(tx: Connection, shard: int, rows: Sequence[tuple[Row, list[int]]])
     )
 
 
-async def roster(tx: Connection, people: Sequence[Person]) -> dict[Person, Terms]:
-    """Return the terms that the windows count ``people`` under; who is missing is unknown to the directory."""
-    rows = await tx.fetch(_ROSTER, texts([tenant for tenant, _ in people]), texts([user for _, user in people]))
-    return {(row["tenant"], row["user_id"]): tuple(Term(*term) for term in row["terms"]) for row in rows}
-
-
-async def enrol(tx: Connection, terms: Mapping[Person, Terms]) -> None:
-    """Write the terms that the windows count people under from now on."""
-    people = sorted(terms)
-    await tx.execute(
-        _ENROL, [tenant for tenant, _ in people], [user for _, user in people], [terms[person] for person in people]
-    )
-
-
 async def changed_shards(pool: Pool, shards: Sequence[int]) -> list[int]:
     """Return which of ``shards`` have people whose directory entry changed."""
     rows = await pool.fetch(
@@ -84,12 +56,6 @@ async def changed_shards(pool: Pool, shards: Sequence[int]) -> list[int]:
         sorted(shards),
     )
     return [row["s"] for row in rows]
-
-
-async def take_changes(tx: Connection, shard: int, limit: int) -> list[Person]:
-    """Take up to ``limit`` queued changes; return the people they are about."""
-    rows = await tx.fetch(_CHANGED, shard, limit)
-    return sorted({(row["tenant"], row["user_id"]) for row in rows})
 
 
 async def directory(tx: Connection, people: Sequence[Person]) -> dict[Person, Terms]:

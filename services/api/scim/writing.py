@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
 
@@ -24,6 +24,9 @@ from services.api.spells import Terms
 from services.api.store import directory, scim, tenants
 from services.api.store.directory import Known
 from services.postgres import Connection
+
+CHUNK: Final = 2000
+"""So many people at a time: between two statements Postgres waits for a transaction no longer than some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,22 @@ async def desk(connection: Connection, caller: Caller, request: Request) -> Desk
 
 async def carry(at: Desk, people: Mapping[str, dict[str, Any]], *, recognised_anew: Collection[str] = ()) -> None:
     """Change the columns of people in the directory; ``recognised_anew``: whose events may be other ones now."""
+    shards = await directory.shards(at.connection, at.partitions)
+    told = list(people.items())
+    written: set[str] = set()
+    for start in range(0, len(told), CHUNK):
+        written |= await _carry(at, dict(told[start : start + CHUNK]), recognised_anew, shards)
+    rest = set(recognised_anew) - written
+    if rest:
+        queued = [(user, shard_of(person_key(at.tenant, user), shards)) for user in sorted(rest)]
+        await directory.queue(at.connection, at.tenant, queued)
+    if written or rest:
+        await tenants.bump(at.connection, at.tenant)
+
+
+async def _carry(
+    at: Desk, people: dict[str, dict[str, Any]], recognised_anew: Collection[str], shards: int
+) -> set[str]:
     known = await directory.known(at.connection, at.tenant, list(people))
     when = imports.When(None, at.today)
     decided = [_decided(user, values, known.get(user), when) for user, values in people.items()]
@@ -62,14 +81,8 @@ async def carry(at: Desk, people: Mapping[str, dict[str, Any]], *, recognised_an
         for change in decided
         if change is not None
     ]
-    shards = await directory.shards(at.connection, at.partitions)
     await imports.write(at.connection, at.tenant, changes, shards)
-    rest = set(recognised_anew) - {change.user for change in changes}
-    if rest:
-        queued = [(user, shard_of(person_key(at.tenant, user), shards)) for user in sorted(rest)]
-        await directory.queue(at.connection, at.tenant, queued)
-    if changes or rest:
-        await tenants.bump(at.connection, at.tenant)
+    return {change.user for change in changes}
 
 
 def _decided(user: str, values: dict[str, Any], known: Known | None, when: imports.When) -> imports.Change | None:

@@ -61,13 +61,10 @@ def pairs(value: object) -> dict[str, Any]:
 
 
 def plain(value: object) -> object:
-    """Return the bare value of an EntityReference, an OptionSetValue, Money or a list of them."""
-    if not isinstance(value, dict):
-        return value
-    for inner in ("Value", "Id", "Entities"):
-        if inner in value:
-            return None if inner == "Id" and guid(value[inner]) is None else value[inner]
-    return value
+    """Return the bare value of an EntityReference, an OptionSetValue, Money or a list of them; a zero GUID is none."""
+    if isinstance(value, dict):
+        value = next((value[inner] for inner in ("Value", "Id", "Entities") if inner in value), value)
+    return None if isinstance(value, str) and value.replace("-", "") == _NOBODY else value
 
 
 def guid(value: object) -> str | None:

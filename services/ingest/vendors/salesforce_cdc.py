@@ -101,6 +101,8 @@ def _opened(item: dict[str, Any]) -> _Told:
     """Return what is in the envelope of EventBridge or CometD, or the payload that came without one."""
     inner = mapping(item.get("detail")) or mapping(item.get("data")) or item
     payload = mapping(_plain(inner.get("payload"))) or inner
+    if "ChangeEventHeader" not in payload:
+        payload = mapping(payload.get("event")) or payload  # beside its replayId
     name = text(item.get("detail-type")) or text(item.get("channel")).rpartition("/")[2]
     return _Told(payload, name, moment(item.get("time")) if "detail" in item else None)
 

@@ -190,13 +190,22 @@ async def test_bad_questions_are_refused_in_the_words_of_scim(provider: Provider
         ("GET", "Users/a%00b", 400),
         ("GET", "Users/" + "x" * 5000, 404),
         ("GET", "Users/%F0%9F%98%80", 404),
+        ("GET", "Users/%ED%A0%80", 404),
+        ("GET", "Groups/%ff", 404),
+        ("PATCH", "Groups/' or 1=1 --", 404),
         ("GET", "Me", 404),
         ("POST", "Bulk", 404),
     ):
         body = {"userName": "a", "Operations": [{"op": "add", "path": "displayName", "value": "b"}]}
         answer = await provider.client.request(method, f"/scim/v2/{address}", json=body)
         assert (answer.status_code, answer.json()["schemas"]) == (status, [ERROR]), address
-    for headers in ({"Content-Type": "text/xml"}, {"Content-Encoding": "gzip"}):
+    for headers in (
+        {"Content-Type": "text/xml"},
+        {"Content-Type": ";;;"},
+        {b"Content-Type": b"application/\xe9"},
+        {"Content-Type": "x" * 5000},
+        {"Content-Encoding": "gzip"},
+    ):
         answer = await provider.client.post("/scim/v2/Users", content=b"{}", headers=headers)
         assert (answer.status_code, answer.json()["status"]) == (415, "415")
     unknown = await provider.client.post("/scim/v2/Groups", json={"displayName": "x", "members": [{"value": MISSING}]})

@@ -228,12 +228,18 @@ def test_who_acts_in_the_name_of_another_is_told_with_both() -> None:
 
 def test_the_zero_guid_is_nobody() -> None:
     event = read(
-        context("Create", {"a": reference("x", ZERO)}, PrimaryEntityId=ZERO, record=ZERO, InitiatingUserId=ZERO)
+        context(
+            "Create",
+            {"a": reference("x", ZERO), "processid": ZERO},
+            PrimaryEntityId=ZERO,
+            record=ZERO,
+            InitiatingUserId=ZERO,
+        )
     )
 
     assert "user" not in event["data"]
     assert "record" not in event["data"]
-    assert event["data"]["fields"] == {"a": "empty"}
+    assert event["data"]["fields"] == {"a": "empty", "processid": "empty"}
 
 
 @pytest.mark.parametrize(

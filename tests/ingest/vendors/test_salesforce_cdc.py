@@ -64,6 +64,8 @@ def test_every_spelling_of_a_change_is_the_same_event() -> None:
         streamed(payload)["data"],
         payload,
         {"payload": payload},
+        {"payload": {"eventId": "8f736b", "replayId": 14094, "event": payload}},
+        {"replayId": 14094, "event": payload},
         [payload],
         {**union(change()), "Name": None, "Amount": None},
         change(commitTimestamp="1772442000000", sequenceNumber={"int": 1}, commitUser={"string": MAYA[:15]}),
