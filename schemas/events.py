@@ -24,6 +24,8 @@ CONFIDENCES: Final = frozenset({"stated", "inferred", "none"})
 """How an origin is known: the sender states it, it was inferred from what it sent, or not at all."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_CONTENT_TYPE: Final = ("content-type", b"application/cloudevents+json")
+_VERSION: Final = ("ce_specversion", b"1.0")
 
 
 class Record(NamedTuple):
@@ -64,8 +66,8 @@ class UndecodableError(ValueError):
 def encode(tenant: str, event: dict[str, Any]) -> Record:
     """Return the record of a normalised ``event`` (CloudEvents attributes and ``data``) of ``tenant``."""
     headers = [
-        ("content-type", b"application/cloudevents+json"),
-        ("ce_specversion", b"1.0"),
+        _CONTENT_TYPE,
+        _VERSION,
         ("ce_id", event["id"].encode()),
         ("ce_source", event["source"].encode()),
         ("ce_type", event["type"].encode()),

@@ -83,9 +83,14 @@ class AnalyticsOptions(Options, frozen=True, kw_only=True):
     """Segment, RudderStack and PostHog."""
 
     login_events: tuple[str, ...] = ("CRM Login", "Signed In", "User Signed In", "Logged In", "login")
-    """Names of the events that are logins."""
+    """Names of the events that are logins. Names are compared without regard to case."""
+    ignored_events: tuple[str, ...] = (
+        *("Application Installed", "Application Updated", "Application Backgrounded", "Application Uninstalled"),
+        *("Application Crashed", "Push Notification Received"),
+    )
+    """Names of the events that are no deed of a person."""
     views_are_activity: bool = True
-    """Whether page and screen views are activity."""
+    """Whether page and screen views (and the clicks that PostHog captures by itself) are activity."""
 
 
 CONSTANT: Final = "="
@@ -198,6 +203,16 @@ KINDS: Final = {
         Kind("custom", CustomOptions, login_hours=72),
     )
 }
+
+
+USUAL_LOGIN_HOURS: Final = 72
+"""For sources of logins that are of no kind, or of one that tells of none by itself."""
+
+
+def login_hours(kind: str | None) -> int:
+    """Return after how many hours without a login a source of ``kind`` counts as stale."""
+    found = KINDS.get(kind or "")
+    return USUAL_LOGIN_HOURS if found is None or found.login_hours is None else found.login_hours
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -36,6 +36,7 @@ wave_connection = Table(
     Column("den", Integer, nullable=False),
     Column("settled", Boolean, nullable=False),
     Column("missing", ARRAY(Text), nullable=False),
+    Column("reason", Text, comment="why it is unknown; null: it is known"),
 )
 
 alert = Table(

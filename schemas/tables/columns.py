@@ -1,11 +1,6 @@
 """The columns that many tables share, and the names of constraints."""
 
-from typing import Final
-
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, MetaData, Text, func
-
-MAIL_MARK: Final = "md5(({tenant} || chr(10)) || lower(btrim({mail})))::uuid"
-"""SQL of the mark by which equal e-mails of one tenant are recognised; the e-mail itself need not be kept."""
 
 metadata = MetaData(
     naming_convention={

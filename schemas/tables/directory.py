@@ -3,7 +3,8 @@
 from sqlalchemy import BigInteger, Column, Date, Identity, Index, SmallInteger, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from schemas.tables.columns import MAIL_MARK, metadata, tenant_key, written
+from schemas.mails import MAIL_MARK
+from schemas.tables.columns import metadata, tenant_key, written
 
 person = Table(
     "person",

@@ -196,4 +196,5 @@ source_seen = Table(
     Column("shard", SmallInteger, primary_key=True),
     instant("last_event_at", nullable=False),
     count("events"),
+    instant("last_login_at"),
 )

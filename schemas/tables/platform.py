@@ -64,6 +64,7 @@ source = Table(
     Column("options", JSONB, nullable=False, server_default="{}"),
     written(),
     written("updated_at"),
+    instant("logins_until"),
 )
 
 access_log = Table(

@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 from services.aggregator.domain.alerts import Alert, Change, advance
 from services.aggregator.domain.calendar import Calendar
+from services.aggregator.domain.logins import ALL, known
 from services.aggregator.domain.rules import change
-from services.aggregator.domain.rules.access import NOT_BY
+from services.aggregator.domain.rules.access import NOT_BY, unjudged
 from services.aggregator.domain.rules.change import History
 from services.aggregator.domain.rules.judge import Policy, judge
 from services.aggregator.domain.waves import Connection as Connected
@@ -53,7 +54,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Facts:
     """Everything the rules need, gathered."""
 
     policy: Policy
@@ -161,8 +162,8 @@ async def _evaluate(tx: Connection, tenant: str, now: datetime) -> Evaluated | N
     if case is None:
         return None
     moment = case.newest if case.settings["clock"] == "event" else now
-    known = await _gather(tx, tenant, case, moment)
-    connected, changes = await asyncio.to_thread(_decide, tenant, known, moment)
+    facts = await _gather(tx, tenant, case, moment)
+    connected, changes = await asyncio.to_thread(_decide, tenant, facts, moment)
     await cohort_store.save_connections(tx, tenant, connected)
     if moment is not None:
         await alert_store.save(tx, tenant, changes, moment)
@@ -170,12 +171,12 @@ async def _evaluate(tx: Connection, tenant: str, now: datetime) -> Evaluated | N
     return Evaluated(case.version, moment, changes)
 
 
-async def _gather(tx: Connection, tenant: str, case: Case, now: datetime | None) -> _Known:
+async def _gather(tx: Connection, tenant: str, case: Case, now: datetime | None) -> _Facts:
     policy = _policy(case)
     waves = await cohort_store.waves(tx, tenant)
     rollouts = await _rollouts(tx, tenant, waves, policy.calendar, case.settings["connected_by"], now)
     histories = [] if now is None else await _histories(tx, tenant, waves, policy.calendar, now)
-    return _Known(policy, rollouts, histories, await alert_store.stored(tx, tenant))
+    return _Facts(policy, rollouts, histories, await alert_store.stored(tx, tenant))
 
 
 def _policy(case: Case) -> Policy:
@@ -200,7 +201,8 @@ async def _rollouts(
             groups = [group for group in cohorts.get(wave.id, ()) if group.day is None or group.day >= deadline]
             late[wave] = [user for group in groups for user in group.people]
     stragglers = await cohort_store.stragglers(tx, tenant, late, connected_by)
-    return [Rollout(wave, cohorts.get(wave.id, ()), stragglers.get(wave.id, ())) for wave in waves]
+    far = known(await store.login_sources(tx, tenant)) if connected_by == "login" else ALL
+    return [Rollout(wave, cohorts.get(wave.id, ()), stragglers.get(wave.id, ()), far) for wave in waves]
 
 
 async def _histories(
@@ -225,12 +227,14 @@ async def _histories(
     ]
 
 
-def _decide(tenant: str, known: _Known, now: datetime | None) -> tuple[dict[str, list[Connected]], list[Change]]:
-    connected = {rollout.wave.id: connections(rollout, known.policy.calendar, now) for rollout in known.rollouts}
+def _decide(tenant: str, facts: _Facts, now: datetime | None) -> tuple[dict[str, list[Connected]], list[Change]]:
+    calendar = facts.policy.calendar
+    connected = {rollout.wave.id: connections(rollout, calendar, now) for rollout in facts.rollouts}
     if now is None:
         return connected, []
-    findings = judge(known.policy, known.rollouts, known.histories, now)
-    return connected, advance(tenant, known.alerts, findings, now)
+    findings = judge(facts.policy, facts.rollouts, facts.histories, now)
+    kept = {each for rollout in facts.rollouts for each in unjudged(rollout, calendar, now)}
+    return connected, advance(tenant, facts.alerts, findings, now, kept)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

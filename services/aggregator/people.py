@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from services.aggregator.domain.facts import Activity, Claimed, PersonDayKey, as_date
-from services.aggregator.domain.links import MOST_MAILS
+from services.aggregator.domain.links import MOST_MAILS, few
 from services.aggregator.store import facts as fact_store
 from services.aggregator.store import links as store
 from services.aggregator.store.windows import Person, Terms
@@ -73,7 +73,7 @@ class People:
             if len(self._sighted) > ROSTER_SIZE:
                 self._sighted.clear()
             self._sighted |= new
-            recognisable = await store.sight(tx, new, MOST_MAILS)
+            recognisable = await store.sight(tx, few(new), MOST_MAILS)
             await store.queue(tx, self._shards, ((person, None) for person in recognisable))
 
     async def keep_apart(self, tx: Connection, folded: Folded) -> Folded:

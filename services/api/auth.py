@@ -93,10 +93,11 @@ async def principal_of(request: Request, connection: Connection) -> Principal:
     return Principal(row["id"], credential.secret, row["tenant"], frozenset(row["scopes"]), row["person"])
 
 
-def _permit(principal: Principal, scope: str, *, bound: bool) -> Principal:
-    if not principal.may(scope) or (principal.person is not None and not bound):
+def _permit(principal: Principal, *scopes: str, bound: bool) -> Principal:
+    if not any(map(principal.may, scopes)) or (principal.person is not None and not bound):
+        wanted = "' or '".join(scopes)
         raise ProblemError(
-            403, f"This key may not do that: it needs the scope '{scope}' and must not be bound to a person."
+            403, f"This key may not do that: it needs the scope '{wanted}' and must not be bound to a person."
         )
     return principal
 
@@ -113,8 +114,8 @@ async def _tenant(connection: Connection, principal: Principal, named: str | Non
     return found
 
 
-def needs(scope: str, *, bound: bool) -> Callable[..., Coroutine[Any, Any, Caller]]:
-    """Return the dependency that lets a key with ``scope`` pass into its tenant; ``bound``: also a bound key."""
+def needs(*scopes: str, bound: bool) -> Callable[..., Coroutine[Any, Any, Caller]]:
+    """Return the dependency that lets a key with one of ``scopes`` into its tenant; ``bound``: also a bound key."""
 
     async def caller(
         request: Request,
@@ -123,7 +124,7 @@ def needs(scope: str, *, bound: bool) -> Callable[..., Coroutine[Any, Any, Calle
     ) -> Caller:
         state = request.app.state
         async with reading(state.pool) as connection:
-            principal = _permit(await principal_of(request, connection), scope, bound=bound)
+            principal = _permit(await principal_of(request, connection), *scopes, bound=bound)
             tenant = await _tenant(connection, principal, uptake_tenant)
         return Caller(principal, tenant, state.pool, state.clock())
 
@@ -142,6 +143,8 @@ def holds(scope: str) -> Callable[..., Coroutine[Any, Any, Principal]]:
 
 Reader = Annotated[Caller, Depends(needs("read", bound=True))]
 Manager = Annotated[Caller, Depends(needs("manage", bound=False))]
+Collector = Annotated[Caller, Depends(needs("ingest", "manage", bound=False))]
+"""Who brings data in, or says how far it is complete."""
 Responder = Annotated[Caller, Depends(needs("manage", bound=True))]
 """Who answers to an alert: also a manager with a bound key, for the people of the own line."""
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.api.auth import Reader
+from services.api.logins import NEVER, TELL_LOGINS, login_state
 from services.api.shapes import Shown, example, reply
 from services.api.store import status as store
 from services.api.store import tenants
@@ -27,10 +28,13 @@ QUIET_AFTER: Final = timedelta(hours=24)
 
 
 class SourceShown(Shown):
-    """A source of events: ``receiving``, or ``quiet`` after a day without an event."""
+    """A source of events: ``receiving``, or ``quiet`` after a day without an event.
+
+    Where logins connect people, a source of logins is ``ok``, ``stale``, or has told of ``none`` yet.
+    """
 
     id: str
-    last_event_at: datetime
+    last_event_at: datetime | None
     state: str
 
 
@@ -105,10 +109,15 @@ async def show(
             if done or loop.time() >= until:
                 now = await tenants.now_of(connection, caller.tenant, caller.now) or caller.now
                 counts = dict(await store.counts(connection, caller.tenant.id))
-                seen = [_source(row, now) for row in await store.sources(connection, caller.tenant.id)]
+                by_login = caller.tenant.connected_by == "login"
+                found = await store.sources(connection, caller.tenant.id, TELL_LOGINS if by_login else [])
+                seen = [_source(row, now, by_login=by_login) for row in found]
                 return reply({"settled": done, "lag": lag(progress, partitions), **counts, "sources": seen})
         await asyncio.sleep(min(EVERY, max(until - loop.time(), 0)))
 
 
-def _source(row: Row, now: datetime) -> dict[str, Any]:
-    return {**dict(row), "state": "receiving" if row["last_event_at"] > now - QUIET_AFTER else "quiet"}
+def _source(row: Row, now: datetime, *, by_login: bool) -> dict[str, Any]:
+    state = "receiving" if (row["last_event_at"] or NEVER) > now - QUIET_AFTER else "quiet"
+    if by_login and (row["last_login_at"] or row["logins_until"] or row["kind"] in TELL_LOGINS):
+        state = login_state(row, now)
+    return {"id": row["id"], "last_event_at": row["last_event_at"], "state": state}

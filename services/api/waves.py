@@ -60,7 +60,11 @@ class WavePage(Shown):
 
 
 class Connected(Shown):
-    """Who of the cohort connected by D+n; ``settled``: that day is over."""
+    """Who of the cohort connected by D+n; ``settled``: that day is over, and all of it is known.
+
+    ``reason`` says why there is no value. Where logins are not known that far (``login-source-none``,
+    ``login-source-stale``), ``num`` counts who is known to have connected all the same, and nobody is missing.
+    """
 
     n: int
     num: int | None = None
@@ -160,7 +164,8 @@ def connected(row: Row, caller: Caller) -> dict[str, Any]:
     """Return D+n as JSON shows it: names only where single persons may be seen, else small cohorts not at all."""
     item = {"n": row["n"], "settled": row["settled"]}
     if caller.sees_individuals:
-        return {**item, **rate(row["num"], row["den"]), "missing": row["missing"]}
-    if row["den"] and row["den"] < caller.tenant.min_group:
+        item["missing"] = row["missing"]
+    elif row["den"] and row["den"] < caller.tenant.min_group:
         return {**item, "num": None, "den": None, "value": None, "reason": "suppressed"}
-    return {**item, **rate(row["num"], row["den"])}
+    item |= rate(row["num"], row["den"])
+    return {**item, "value": None, "reason": row["reason"]} if row["reason"] else item

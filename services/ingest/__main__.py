@@ -25,6 +25,7 @@ from services.ingest.hooks import Hooks
 from services.ingest.instruments import Instruments
 from services.ingest.landing import Landing
 from services.ingest.limits import Shares
+from services.ingest.logins_route import Logins
 from services.ingest.post import Post
 from services.ingest.publisher import Publisher
 from services.ingest.registry import Registry
@@ -108,8 +109,9 @@ async def _run(settings: setting.Settings) -> int:
 
     landing = Landing(publisher, post, spool, shares, seconds=settings.spool_ms / 1000)
     gate = Gate(registry, _clock)
+    replays = Replays(application(instruments, wrong), gate, registry, landing, instruments)
     hooks = Hooks(
-        Replays(application(instruments, wrong), gate, registry, landing, instruments),
+        Logins(replays, gate, registry, landing, instruments, _clock),
         registry,
         landing,
         instruments,

@@ -5,11 +5,13 @@ what is unusable among the dead letters. A bad item never costs a neighbour, and
 the sender, whatever comes in.
 """
 
+import asyncio
 import logging
 import math
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from schemas.events import Record, encode
@@ -30,6 +32,7 @@ from services.ingest.spool import SpoolError
 from services.ingest.vendors.catalogue import VENDORS, kind_of
 from services.ingest.vendors.shape import Bad, Delivery, MalformedError, Reading, Reply, Vendor, told
 from services.kafka import LogUnavailableError
+from services.sealing import Seal
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ _PREFIX: Final = "/v1/hooks/"
 _GZIP: Final = b"\x1f\x8b"
 _MOST_WAITING: Final = 1000
 _RETRY_AFTER: Final = b"retry-after"
+_LARGE: Final = 64 * 1024
+"""Letters of larger bodies are made beside the event loop."""
 TOO_LARGE_FOR_LOG: Final = "is larger than the log takes"
 
 Scope = MutableMapping[str, Any]
@@ -180,35 +185,41 @@ class Hooks:
         reading, malformed = read(vendor, source, delivery, self._registry.fields(source.tenant))
         records, bad = judge(source, reading, delivery.received_at)
         try:
-            bad += await self._land(vendor, source, delivery, records, bad)
+            too_large = await self._land(vendor, source, delivery, records, bad)
         except CrowdedError:
             return _later(manners.limited, 1)
         except LetterTooLargeError:
             return manners.too_large
         except (LogUnavailableError, OverloadedError, SpoolError):
             return manners.overloaded
-        self._instruments.judged(accepted=len(records), rejected=len(bad))
-        return manners.malformed if malformed else manners.accepted
+        self._instruments.judged(accepted=len(records) - too_large, rejected=len(bad) + too_large)
+        if malformed:
+            return manners.malformed
+        return manners.accepted if vendor.accept is None else vendor.accept(delivery)
 
     async def _land(
         self, vendor: Vendor, source: Source, delivery: Delivery, records: Sequence[Record], bad: Sequence[Bad]
-    ) -> list[Bad]:
-        """Land the events, and one letter of all that is bad; return what turned out to be too large."""
+    ) -> int:
+        """Land the events, and one letter of all that is bad; return how many events are too large for the log."""
         terms = self._landing.terms(
             source.tenant,
             int(delivery.received_at.timestamp() * 1000),
             vendor.manners.seconds,
             spools=vendor.manners.never_retries,
         )
-        too_large: list[Bad] = []
-        if records:
-            too_large = [Bad("", TOO_LARGE_FOR_LOG)] * len(await self._landing.take(records, terms))
+        too_large = len(await self._landing.take(records, terms)) if records else 0
         if bad or too_large:
             if self._registry.seal is None:
                 raise LogUnavailableError("a letter cannot be sealed")
-            letter = letter_of(source, delivery, vendor.scrub)
-            await self._landing.keep(record_of(source, letter, [*bad, *too_large], self._registry.seal), terms)
+            reasons = [*bad, *[Bad("", TOO_LARGE_FOR_LOG)] * too_large]
+            compose = partial(_letter, vendor, source, delivery, reasons, self._registry.seal)
+            large = len(delivery.body) > _LARGE
+            await self._landing.keep(await asyncio.to_thread(compose) if large else compose(), terms)
         return too_large
+
+
+def _letter(vendor: Vendor, source: Source, delivery: Delivery, bad: Sequence[Bad], seal: Seal) -> Record:
+    return record_of(source, letter_of(source, delivery, vendor.scrub), bad, seal)
 
 
 def read(vendor: Vendor, source: Source, delivery: Delivery, fields: FieldRegistry) -> tuple[Reading, bool]:

@@ -6,12 +6,14 @@ still land beside its copy from the spool.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeVar
 
 from schemas.events import Record
+from schemas.letters import MOST_BYTES
 from schemas.topics import DEAD_LETTERS, EVENTS
 from services.ingest.limits import Shares
 from services.ingest.post import LetterTooLargeError, Post
@@ -60,6 +62,8 @@ class Landing:
         self._seconds = seconds
         self._doubted = False
         self._after = 0
+        self._turn = asyncio.Lock()
+        self._ending = False
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def terms(self, tenant: str, received_ms: int, seconds: float, *, spools: bool) -> Terms:
@@ -87,6 +91,8 @@ class Landing:
             LetterTooLargeError: the log does not take a letter of this size.
             LogUnavailableError, OverloadedError, CrowdedError, SpoolError: as for events.
         """
+        if len(letter.value) > MOST_BYTES:
+            raise LetterTooLargeError
         entry = Entry(DEAD_LETTERS, terms.received_ms, letter)
         await self._land(lambda: self._post.append(letter, terms.received_ms), [entry], terms)
 
@@ -109,22 +115,26 @@ class Landing:
 
     async def _wait_for(self, sending: Coroutine[Any, Any, _Result], terms: Terms, size: int) -> _Result:
         """Return what ``sending`` gives in time; it goes on when it takes longer."""
-        task = asyncio.create_task(sending)
-        self._under_way.add(task)
+        task = self._spawned(sending)
         self._shares.hold(terms.tenant, size)
-
-        def ended(ended: asyncio.Task[_Result]) -> None:
-            self._under_way.discard(ended)
-            self._shares.release(terms.tenant, size)
-            if not ended.cancelled():
-                ended.exception()  # who waited was told; who did not, no longer asks
-
-        task.add_done_callback(ended)
+        task.add_done_callback(lambda _: self._shares.release(terms.tenant, size))
         left = terms.until - asyncio.get_running_loop().time()
         await asyncio.wait([task], timeout=max(left, _SHORTEST_WAIT))
         if not task.done():
             raise LogUnavailableError("not acknowledged in time")
         return task.result()
+
+    def _spawned(self, work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
+        """Return a task that goes on, whoever waits for it."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # who waited was told; who did not, no longer asks
 
     # ------------------------------------------------------------ the spool
 
@@ -133,21 +143,23 @@ class Landing:
         return self._publisher.wrong() is not None or (self._doubted and self._spool.measure.events > 0)
 
     async def run(self) -> None:
-        """Append what is in the spool whenever the log takes it; runs until it is cancelled."""
-        while True:
+        """Append what is in the spool whenever the log takes it; runs until ``drain`` takes over."""
+        while not self._ending:
             try:
-                pause = await self._round()
+                async with self._turn:
+                    pause = await self._round()
             except Exception:
                 log.exception("the spool could not be emptied")
                 pause = _FAULT_SECONDS
             await asyncio.sleep(pause)
 
     async def drain(self, seconds: float) -> None:
-        """Append what is in the spool for so long, as far as the log takes it."""
-        end = asyncio.get_running_loop().time() + seconds
-        while self._spool.measure.events and asyncio.get_running_loop().time() < end:
-            if await self._round():
-                return
+        """Append what is in the spool for so long, as far as the log takes it; nothing more is appended afterwards."""
+        self._ending = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._turn:
+                while self._spool.measure.events and not await self._round():
+                    pass
 
     async def _round(self) -> float:
         """Append some entries, in order, and take out what is acknowledged; return how long to pause."""
@@ -197,7 +209,9 @@ class Landing:
         return landed, failed
 
     async def _append_events(self, received_ms: int, rows: Sequence[tuple[int, Entry]]) -> list[int]:
-        refused = set(await self._publisher.publish([entry.record for _, entry in rows], received_ms))
+        records = [entry.record for _, entry in rows]
+        publishing = self._spawned(self._publisher.publish(records, received_ms))
+        refused = set(await asyncio.shield(publishing))  # others wait for the same appends: they are not called off
         return [number for place, (number, _) in enumerate(rows) if place not in refused]
 
     async def _append_letter(self, received_ms: int, row: tuple[int, Entry]) -> list[int]:

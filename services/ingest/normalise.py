@@ -42,6 +42,10 @@ _OWN: Final = frozenset({"specversion", "id", "source", "type", "time", "data", 
 """Attributes that are treated by name; ``datacontenttype`` goes because ``data`` is JSON on the log."""
 
 
+class States(dict[str, str]):
+    """States by the name of their field. No body holds one: what an adapter made states of is not judged anew."""
+
+
 class Rejection(NamedTuple):
     """Why an event was not taken: a JSON pointer into it, and the reason. ``id`` is its id where it has one."""
 
@@ -109,6 +113,9 @@ def _required(raw: Mapping[str, Any], name: str, longest: int) -> str:
 
 
 def _instant(value: object, received_at: datetime) -> str:
+    """Return how the log spells the instant that ``value`` is or tells."""
+    if type(value) is datetime:  # no body holds one: an adapter has read it already
+        return _spelled(value, received_at)
     match = _INSTANT.fullmatch(value) if type(value) is str and len(value) <= NAME_CHARS else None
     if match is None:
         raise _UnfitError("/time", "must be an RFC 3339 date-time with an offset")
@@ -123,6 +130,13 @@ def _instant(value: object, received_at: datetime) -> str:
         raise _UnfitError("/time", "is no instant that exists") from error
     micro = micro.rstrip("0")
     return f"{text}.{micro}Z" if micro else f"{text}Z"
+
+
+def _spelled(moment: datetime, received_at: datetime) -> str:
+    if not EARLIEST <= moment <= received_at + AHEAD:
+        raise _UnfitError("/time", "must lie between the year 2000 and ten minutes after its arrival")
+    text = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()
+    return f"{text[:26].rstrip('0')}Z" if moment.microsecond else f"{text[:19]}Z"
 
 
 def _is_extension(name: str, value: object) -> bool:
@@ -142,6 +156,10 @@ def _data(data: object) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise _UnfitError("/data", "must be an object")
     for name, value in data.items():
+        if type(value) is str and name in _TEXTS:
+            if value:
+                kept[name] = value if len(value) <= NAME_CHARS and value.isprintable() else _text(name, value)
+            continue
         keep = _KEPT.get(name)
         if keep is None:
             _check_name("/data", name)
@@ -235,9 +253,9 @@ def _fields(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise _UnfitError(f"/data/{name}", "must be an object of field names and values")
     for field in value:
-        if not field.isprintable() or len(field) > NAME_CHARS:
+        if len(field) > NAME_CHARS or not field.isprintable():
             _check_name(f"/data/{name}", field)
-    return {field: state_of(content) for field, content in value.items()}
+    return value if type(value) is States else {field: state_of(content) for field, content in value.items()}
 
 
 _KEPT: Final[Mapping[str, Callable[[str, object], Any]]] = {
@@ -266,3 +284,5 @@ _KEPT: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "delivery": _text,
 }
 """What the contract names in ``data``, and how each is read."""
+_TEXTS: Final = frozenset(name for name, keep in _KEPT.items() if keep in (_text, _reference))
+"""What is text, or may be: what comes as text needs no closer look when it is short and printable."""

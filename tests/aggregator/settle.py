@@ -60,7 +60,7 @@ async def settle(
 
 async def write_facts(connection: Connection, world: World, newest: datetime, tenant: str = TENANT) -> None:
     """Write what people did, and the windows of it, in place of what was known before."""
-    for table in ("person_day", "window_delta"):
+    for table in ("person_day", "window_delta", "source_seen"):
         await connection.execute(f"DELETE FROM {table} WHERE tenant = $1", tenant)
     await connection.executemany(
         """INSERT INTO person_day (tenant, user_id, day, events, logins, qualifying, first_at, last_at,
@@ -71,6 +71,10 @@ async def write_facts(connection: Connection, world: World, newest: datetime, te
         """INSERT INTO window_delta (tenant, dimension, key, days, day, shard, licensed, active)
            VALUES ($1, $2, $3, 7, $4, $5, $6, $7)""",
         _differences(world, newest, tenant),
+    )
+    await connection.executemany(
+        """INSERT INTO source_seen (tenant, source, shard, last_event_at, last_login_at) VALUES ($1, $2, 0, $3, $3)""",
+        [(tenant, source.name, source.newest) for source in world.login_sources()],
     )
     await tick(connection, newest, tenant)
 
@@ -128,7 +132,7 @@ async def connections_of(connection: Connection, tenant: str = TENANT) -> dict[s
     """Return the stored D+N rows by wave."""
     found: dict[str, list[Connected]] = {}
     for row in await connection.fetch("SELECT * FROM wave_connection WHERE tenant = $1 ORDER BY wave, n", tenant):
-        entry = Connected(row["n"], row["num"], row["den"], row["settled"], row["missing"])
+        entry = Connected(row["n"], row["num"], row["den"], row["settled"], row["missing"], row["reason"])
         found.setdefault(row["wave"], []).append(entry)
     return found
 

@@ -54,6 +54,7 @@ def random_world(seed: int) -> World:
         world.came[user] |= came
         if world.logins is not None:
             world.logins[user] = {instant for instant in world.came[user] if chance.random() < 0.3}
+            world.told = later(3 * seed)
     return world
 
 

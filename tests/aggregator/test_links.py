@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from schemas.topics import person_key, shard_of
+from services.aggregator.domain.waves import Wave
 from services.aggregator.shard import Tenants
+from services.aggregator.store import cohorts, weeks
 from services.postgres import Connection, Pool, transaction
 from tests.aggregator.shards import NOW, SHARDS, START, Log, Numbered, draw_entry, event, own, settled
 from tests.builders import add_tenant, enter
@@ -317,6 +319,16 @@ async def test_an_identity_with_many_emails_is_nobody(office: Office) -> None:
     assert await office.unmapped() == 20
 
 
+async def test_the_emails_of_a_shared_account_are_bounded_however_many_one_batch_brings(office: Office) -> None:
+    log = Log()
+    for n in range(100):
+        log.append(event(n, "kiosk", WORKDAY, email=f"m{n}@acme.example"))
+    number = shard_of(person_key("acme", "kiosk"), SHARDS)
+    await office.shards[number].fold(office.pool, log.records[number], NOW)
+
+    assert await office.pool.fetchval("select count(*) from sighting") == 17
+
+
 async def test_no_email_is_kept_in_clear_beside_the_directory(office: Office) -> None:
     await office.act("hub-1", email="anna@acme.example")
 
@@ -343,3 +355,17 @@ def random_text(seed: int) -> str:
     """Return a text that is longer than an index takes."""
     rng = random.Random(seed)
     return "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(4000))
+
+
+async def test_who_is_merged_is_in_no_cohort_and_connects_the_person(office: Office) -> None:
+    await office.people(anna=Contact(None, None), bo=Contact(None, None), cy=Contact(None, None))
+    await decide(office.pool, "bo", "anna")
+    await office.act("bo")
+    wave = Wave("w", "Wave", START)
+    async with transaction(office.pool) as tx:
+        groups = (await cohorts.cohorts(tx, "acme", [wave], "activity"))["w"]
+        pair = weeks.Pair("team", "A", WORKDAY.date(), WORKDAY.date() + timedelta(days=7))
+        people = (await weeks.same_people(tx, "acme", [pair]))[pair]
+
+    assert {group.day: sorted(group.people) for group in groups} == {WORKDAY.date(): ["anna"], None: ["cy"]}
+    assert (people.stayed, people.lost) == (2, 1)

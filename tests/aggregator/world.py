@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from services.aggregator.domain.alerts import Alert, Change, advance
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Subject
+from services.aggregator.domain.logins import ALL, LoginSource, known
 from services.aggregator.domain.rules import change
 from services.aggregator.domain.rules.change import History, SamePeople, Watched, Week
 from services.aggregator.domain.rules.judge import Policy, judge
@@ -55,6 +56,8 @@ class World:
     came: dict[str, set[datetime]] = field(default_factory=lambda: defaultdict(set))
     logins: dict[str, set[datetime]] | None = None
     """What connects a person; None: every visit does."""
+    told: datetime | None = None
+    """The newest login that the source of logins told of; None: the newest there is."""
 
     def visit(self, users: Iterable[str], instant: datetime) -> None:
         for user in users:
@@ -78,7 +81,14 @@ class World:
             for member in cohort
             if (first := firsts[member.user]) is None or self.calendar.day_of(first) >= late
         ]
-        return Rollout(wave, [Group(team, day, users) for (team, day), users in groups.items()], stragglers)
+        groups_of = [Group(team, day, users) for (team, day), users in groups.items()]
+        return Rollout(wave, groups_of, stragglers, ALL if self.logins is None else known(self.login_sources()))
+
+    def login_sources(self) -> list[LoginSource]:
+        """Return the one source of logins; none at all before the first login."""
+        logins = [instant for instants in (self.logins or {}).values() for instant in instants]
+        newest = self.told or max(logins, default=None)
+        return [] if newest is None else [LoginSource("crm", newest, None)]
 
     def _first(self, user: str, go_live: date) -> datetime | None:
         came = self.came if self.logins is None else self.logins

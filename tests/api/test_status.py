@@ -52,6 +52,23 @@ async def test_a_waiting_change_of_the_directory_is_not_settled(api: Client, poo
     assert (await api.get("/v1/status?wait=0")).json()["settled"] is False
 
 
+async def test_what_is_queued_until_every_shard_was_drained_is_waited_for_and_nothing_later(
+    api: Client, pool: Pool
+) -> None:
+    queue = "insert into directory_change (tenant, user_id, shard, queued_at) values ('acme', $1, 0, clock_timestamp())"
+    waiting = asyncio.create_task(api.get("/v1/status?wait=20"))
+    await asyncio.sleep(0.2)
+    await pool.execute(queue, "of a batch that was folded after the question")
+    await drain(pool, 0, 1, 2, 3)
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+
+    await pool.execute(queue, "of another question")
+    await pool.execute("delete from directory_change where user_id like '%batch%'")
+
+    assert (await waiting).json()["settled"] is True
+
+
 async def test_what_no_rule_has_seen_is_not_settled(api: Client, pool: Pool) -> None:
     await drain(pool, 0, 1, 2, 3)
     await pool.execute("insert into tally (tenant, shard, version) values ('acme', -1, 2), ('acme', 3, 5)")

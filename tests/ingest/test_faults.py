@@ -22,7 +22,7 @@ from services.embedded import Broker, Postgres
 from tests.builders import SHARDS
 from tests.counts import say
 from tests.ingest.conftest import furnish
-from tests.ingest.service import ACME_HEADERS, BATCH, Ingest, add_key, cloud_event, key, on_the_log
+from tests.ingest.service import ACME_HEADERS, ADMIN, BATCH, Ingest, add_key, cloud_event, key, on_the_log
 
 pytestmark = pytest.mark.faults
 
@@ -245,8 +245,10 @@ async def test_no_more_waits_for_a_frozen_kafka_than_may(tansu: Broker, furnishe
         first = asyncio.create_task(asyncio.to_thread(service.post, large))
         await _until(lambda: service.metrics()["uptake_ingest_pending_bytes"] > 1 << 20)
         began = time.monotonic()
-        second = await asyncio.to_thread(service.post, cloud_event())
+        other = {"authorization": f"Bearer {ADMIN}", "uptake-tenant": "globex"}
+        second = await asyncio.to_thread(service.post, cloud_event(), headers=other)
         took = time.monotonic() - began
+        assert (await asyncio.to_thread(service.post, cloud_event())).status_code == 429
         assert second.status_code == 503
         assert "waiting" in second.json()["detail"]
         assert took < 4

@@ -117,6 +117,7 @@ async def test_a_full_spool_is_told_and_refuses_until_kafka_is_back(tansu: Broke
         await installation.make_topics(furnished, tansu.address, partitions=SHARDS, replication=1)
         await until(lambda: _is_empty(service))
         again = await asyncio.to_thread(odoo, service, lead(100))
+        await until(lambda: _is_empty(service))
     finally:
         service.stop()
 
@@ -163,7 +164,7 @@ async def test_a_tenant_that_takes_the_room_of_others_is_limited_and_others_are_
     os.kill(tansu.pid or 0, signal.SIGSTOP)
     try:
         names = await many_names(800)
-        large = [cloud_event(number, data={"fields": names}) for number in range(8)]
+        large = [cloud_event(number, data={"fields": names}) for number in range(10)]
         async with httpx.AsyncClient(timeout=20, headers={**ACME_HEADERS, "content-type": BATCH}) as client:
             heavy = asyncio.create_task(client.post(f"{service.url}/v1/events", json=large))
             await until(lambda: _waits(service, 400_000))

@@ -8,18 +8,27 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.events import HUMAN_ORIGINS
 from schemas.sources import KINDS, Source
+from schemas.topics import DEAD_LETTERS, EVENTS
+from services import postgres
 from services.embedded import fresh_directory
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Delivery
 from tests.ingest.deliveries import taken
 from tests.ingest.vendors import samples_hubspot, samples_standard_webhooks
-from tests.ingest.vendors.test_every_adapter import MAKERS, plain
+from tests.ingest.vendors.test_every_adapter import MAKERS
 from tests.stack import Stack
 
 ABSENT = "somebody.who.never.came"
+PRIVATE = "qzprivatezq"
+"""What stands in every field of every delivery, and must stand nowhere else."""
+
+
+def private() -> str:
+    return PRIVATE
 
 
 class Story(NamedTuple):
@@ -34,7 +43,7 @@ class Story(NamedTuple):
 def told(kind: str) -> Story:
     """Return the first published delivery of ``kind`` in which a person does something."""
     for maker in MAKERS.values():
-        for source, delivery in maker(plain):
+        for source, delivery in maker(private):
             events = [event["data"] | event for event in taken(source, delivery)[0]]
             human = [event for event in events if event["origin"] in HUMAN_ORIGINS and "user" in event]
             if source.kind == kind and human:
@@ -62,6 +71,7 @@ class Product:
     """The whole product with its API as the admin sees it."""
 
     def __init__(self, stack: Stack) -> None:
+        self.stack = stack
         self.ready = stack.ready
         self.headers = {"Authorization": f"Bearer {stack.ready['admin_key']}"}
 
@@ -71,7 +81,7 @@ class Product:
         url = f"{self.ready['api']}{path}"
         answer = httpx.request(method, url, headers=headers, json=body, params=parameters, timeout=60)
         assert answer.is_success, answer.text
-        return answer.json()
+        return answer.json() if answer.content else None
 
     def furnish(self, story: Story, tenant: str) -> None:
         """Make the tenant of a story: two people, a wave of both, and the CRM as its source."""
@@ -94,9 +104,9 @@ class Product:
         source = {"id": tenant, "kind": story.source.kind, "secrets": list(story.source.secrets), "options": options}
         self.ask("POST", "/v1/sources", tenant, source)
 
-    def deliver(self, story: Story, tenant: str) -> httpx.Response:
-        """Deliver as the CRM does."""
-        delivery = story.delivery
+    def deliver(self, story: Story, tenant: str, *, cut: int | None = None) -> httpx.Response:
+        """Deliver as the CRM does; ``cut``: only so many bytes of the body from the end are missing."""
+        delivery = msgspec.structs.replace(story.delivery, body=story.delivery.body[:cut])
         steps = [*delivery.steps, *([delivery.secret] if delivery.secret else [])]
         path = "/" + "/".join(steps) if KINDS[story.source.kind].by_key else "/".join(["/v1/hooks", tenant, *steps])
         fresh = signed_now(story.source, delivery, path)
@@ -140,6 +150,7 @@ def test_who_works_in_the_crm_is_seen_and_who_never_came_is_told(product: Produc
     ]
     connection = {item["n"]: item for item in product.ask("GET", "/v1/waves/first/connection", tenant)["items"]}
     alerts = product.ask("GET", "/v1/alerts", tenant, rule="user-never-logged-in-d3")["items"]
+    product.ask("DELETE", f"/v1/sources/{tenant}", tenant)
 
     manners = VENDORS[kind].manners
     assert [answer.status_code for answer in answers] == [manners.accepted.status] * 2
@@ -147,3 +158,63 @@ def test_who_works_in_the_crm_is_seen_and_who_never_came_is_told(product: Produc
     assert (window["active"], window["licensed"]) == (1, 2)
     assert (connection[5]["num"], connection[5]["den"], connection[5]["missing"]) == (1, 2, [ABSENT])
     assert [alert["subject"]["key"] for alert in alerts] == [ABSENT]
+
+
+async def test_no_text_of_a_field_is_anywhere_but_in_the_crm(product: Product) -> None:
+    answers = []
+    for kind in sorted(VENDORS):
+        story, tenant = told(kind), f"private-{kind}"
+        product.furnish(story, tenant)
+        answers += [product.deliver(story, tenant), product.deliver(story, tenant, cut=-2)]
+        product.ask("GET", "/v1/status", tenant, wait=30)
+        product.ask("DELETE", f"/v1/sources/{tenant}", tenant)
+    records = await on_topics(product.ready["kafka"], EVENTS, DEAD_LETTERS)
+    rows = await every_row(product.ready["database"])
+    letters = sum(record.topic == DEAD_LETTERS for record in records)
+
+    assert letters
+    assert len(records) > len(VENDORS) < len(rows)
+    for name, text in {
+        "the log": repr(records),
+        "a table": "\n".join(rows),
+        "an answer": "".join(answer.text for answer in answers),
+        "what the services say": product.stack.log,
+    }.items():
+        assert PRIVATE not in text, f"a field's text stands in {name}"
+
+
+async def on_topics(bootstrap: str, *topics: str) -> list[Any]:
+    """Return every record of ``topics``."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    found: list[Any] = []
+    try:
+        places = [TopicPartition(topic, n) for topic in topics for n in await partitions(consumer, topic)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        await consumer.seek_to_beginning(*places)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=300)).values():
+                found += records
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    await consumer.topics()
+    return set(consumer.partitions_for_topic(topic) or ())
+
+
+async def every_row(database: str) -> list[str]:
+    """Return every row of every table, as text."""
+    connection = await postgres.connect(database, name="tests")
+    try:
+        tables = await connection.fetch("select tablename as name from pg_tables where schemaname = 'public'")
+        return [
+            row["text"]
+            for table in tables
+            for row in await connection.fetch(f'select t::text as text from "{table["name"]}" t')
+        ]
+    finally:
+        await connection.close()

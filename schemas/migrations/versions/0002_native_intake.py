@@ -2,7 +2,7 @@
 
 Revision: 0002
 Follows: 0001
-Written: 2026-11-22 08:43:14.839459
+Written: 2026-11-22 09:06:55.717608
 """
 
 import sqlalchemy as sa
@@ -130,6 +130,7 @@ def upgrade() -> None:
         sa.Column("options", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("logins_until", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["tenant"], ["tenant.id"], name=op.f("fk_source_tenant"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_source")),
     )
@@ -272,6 +273,7 @@ def upgrade() -> None:
             comment="what identities were last recognised by: external id, mark of the e-mail",
         ),
     )
+    op.add_column("source_seen", sa.Column("last_login_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "tenant",
         sa.Column(
@@ -280,6 +282,9 @@ def upgrade() -> None:
             nullable=True,
             comment="the field registry; null: the default",
         ),
+    )
+    op.add_column(
+        "wave_connection", sa.Column("reason", sa.Text(), nullable=True, comment="why it is unknown; null: it is known")
     )
     # --- by hand
     op.create_check_constraint(
@@ -317,4 +322,10 @@ def upgrade() -> None:
     op.execute("""
         delete from window_delta
         where (licensed, active, logged_in, actions, active_user_days, revision) = (0, 0, 0, 0, 0, 0)
+    """)
+    # Which of a tenant's sources told of its logins was not kept: until the next one comes, it may be any of them.
+    op.execute("""
+        update source_seen s set last_login_at = least(s.last_event_at, l.at)
+        from (select tenant, max(last_login_at) as at from person_day group by tenant) l
+        where l.tenant = s.tenant and l.at is not null
     """)

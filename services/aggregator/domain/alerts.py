@@ -5,14 +5,14 @@ exactly the findings, in the same state; only ``updated_at``, ``revision`` and t
 What a person did is kept: an acknowledged alert stays so until it ends, one resolved by hand stays resolved.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from services.aggregator.domain.findings import Finding, Resolution, Severity, Tier
+from services.aggregator.domain.findings import Finding, Resolution, Severity, Tier, family_of
 
 OPEN: Final = "open"
 RESOLVED: Final = "resolved"
@@ -61,8 +61,17 @@ def alert_id(tenant: str, fingerprint: str) -> str:
     return blake2b(f"{tenant}\x00{fingerprint}".encode()).hexdigest()[:20]
 
 
-def advance(tenant: str, stored: Iterable[Alert], findings: Iterable[Finding], now: datetime) -> list[Change]:
-    """Return the changes that bring the ``stored`` alerts to what ``findings`` show at ``now``."""
+def advance(
+    tenant: str,
+    stored: Iterable[Alert],
+    findings: Iterable[Finding],
+    now: datetime,
+    unjudged: Container[tuple[str, str | None]] = (),
+) -> list[Change]:
+    """Return the changes that bring the ``stored`` alerts to what ``findings`` show at ``now``.
+
+    Alerts of the rule families and waves that were ``unjudged`` stay as they are.
+    """
     known = {alert.fingerprint: alert for alert in stored}
     changes: list[Change] = []
     for finding in sorted(findings, key=lambda finding: (finding.opened_at, finding.fingerprint)):
@@ -70,7 +79,8 @@ def advance(tenant: str, stored: Iterable[Alert], findings: Iterable[Finding], n
         alert = known.pop(wanted.fingerprint, None)
         changes += _open(wanted) if alert is None else _follow(alert, wanted, now)
     for alert in sorted(known.values(), key=lambda alert: (alert.opened_at, alert.id)):
-        changes += _withdraw(alert, now)
+        if (family_of(alert.fingerprint), alert.wave) not in unjudged:
+            changes += _withdraw(alert, now)
     return changes
 
 

@@ -99,12 +99,13 @@ def _meaning(kind: str) -> tuple[bool, bool, bool]:
 
 
 class Seen:
-    """What a batch holds of one source: its newest event, and how many."""
+    """What a batch holds of one source: its newest event and login, and how many events."""
 
-    __slots__ = ("events", "latest")
+    __slots__ = ("events", "latest", "latest_login")
 
     def __init__(self, latest: datetime) -> None:
         self.latest = latest
+        self.latest_login: datetime | None = None
         self.events = 0
 
 
@@ -130,6 +131,8 @@ def sources(claimed: Iterable[Claimed]) -> dict[tuple[str, str], Seen]:
             seen = found[key] = Seen(at)
         elif at > seen.latest:
             seen.latest = at
+        if event.type == LOGIN and (seen.latest_login is None or at > seen.latest_login):
+            seen.latest_login = at
         seen.events += 1
     return found
 

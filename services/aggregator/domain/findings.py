@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_SEPARATOR: Final = "\x1f"
 
 
 class Severity(StrEnum):
@@ -78,4 +80,9 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Return what makes this episode the same one at every evaluation."""
-        return "\x1f".join((self.family, self.wave, *self.subject, self.start.isoformat()))
+        return _SEPARATOR.join((self.family, self.wave, *self.subject, self.start.isoformat()))
+
+
+def family_of(fingerprint: str) -> str:
+    """Return the rule family that a fingerprint names."""
+    return fingerprint.partition(_SEPARATOR)[0]

@@ -5,8 +5,8 @@ person, or nobody known. Which of these is a function of the decisions, the dire
 nothing else: not of the order in which they came.
 """
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from itertools import chain, groupby, islice
 from typing import Final, NamedTuple, TypeAlias
 
 from services.aggregator.domain import ranges, windows
@@ -64,6 +64,16 @@ class Seat(NamedTuple):
     def mapped(self) -> bool:
         """Whether its events count for somebody."""
         return self.terms is not None or (self.link is not None and self.link.how in (ALIAS, EXTERNAL_ID, EMAIL))
+
+
+def few(seen: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Return of (tenant, identity, e-mail) no more of each identity than it takes to see that it is a shared one.
+
+    Up to MOST_MAILS of them may be known already.
+    """
+    ordered = sorted({(tenant, identity, mail.strip().lower()) for tenant, identity, mail in seen})
+    groups = groupby(ordered, key=lambda one: one[:2])
+    return [one for _, group in groups for one in islice(group, 2 * MOST_MAILS + 1)]
 
 
 def decide(identity: str, evidence: Evidence) -> Link | None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from services.aggregator.domain.calendar import Calendar
+from services.aggregator.domain.logins import ALL, Known
 
 CHECKPOINTS: Final = (0, 1, 2, 3, 5, 7, 10, 14)
 """The N for which D+N is published."""
@@ -54,22 +55,30 @@ class Straggler(NamedTuple):
 
 
 class Connection(NamedTuple):
-    """How many of the cohort were connected by D+n, and who was not."""
+    """How many of the cohort were connected by D+n, and who was not; ``reason``: why neither can be told.
+
+    Then ``num`` are those who are known to have connected all the same.
+    """
 
     n: int
     num: int
     den: int
     settled: bool
     missing: list[str]
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A wave with what is known of its cohort. ``stragglers`` may be left empty before noon of D+2."""
+    """A wave with what is known of its cohort. ``stragglers`` may be left empty before noon of D+2.
+
+    ``known``: how far it is known who connected.
+    """
 
     wave: Wave
     cohort: Sequence[Group]
     stragglers: Sequence[Straggler] = ()
+    known: Known = ALL
 
     @property
     def size(self) -> int:
@@ -106,8 +115,11 @@ def connections(rollout: Rollout, calendar: Calendar, now: datetime | None) -> l
     found = []
     for n in CHECKPOINTS:
         day = calendar.day_n(rollout.wave.go_live, n)
-        settled = now is not None and calendar.end_of(day) <= now
-        found.append(Connection(n, rollout.connected_by(day), size, settled, rollout.missing_on(day)))
+        end = calendar.end_of(day)
+        reason = rollout.known.unknown(None if now is None else min(end, now))
+        settled = reason is None and now is not None and end <= now and rollout.known.at(end)
+        missing = rollout.missing_on(day) if reason is None else []
+        found.append(Connection(n, rollout.connected_by(day), size, settled, missing, reason))
     return found
 
 

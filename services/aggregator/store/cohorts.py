@@ -112,11 +112,12 @@ async def stragglers(
 
 
 _CONNECTED: Final = """
-INSERT INTO wave_connection AS w (tenant, wave, n, num, den, settled, missing) VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (tenant, wave, n) DO UPDATE
-SET num = excluded.num, den = excluded.den, settled = excluded.settled, missing = excluded.missing
-WHERE (w.num, w.den, w.settled, w.missing) IS DISTINCT FROM
-    (excluded.num, excluded.den, excluded.settled, excluded.missing)
+INSERT INTO wave_connection AS w (tenant, wave, n, num, den, settled, missing, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (tenant, wave, n) DO UPDATE SET num = excluded.num, den = excluded.den, settled = excluded.settled,
+    missing = excluded.missing, reason = excluded.reason
+WHERE (w.num, w.den, w.settled, w.missing, w.reason) IS DISTINCT FROM
+    (excluded.num, excluded.den, excluded.settled, excluded.missing, excluded.reason)
 """
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from schemas.sources import login_hours
+from services.aggregator.domain.logins import LoginSource
 from services.postgres import Connection
 
 # The lock of the one evaluator lives as long as its session, so the session must not outlive a frozen or lost process.
@@ -93,6 +95,23 @@ async def case(tx: Connection, tenant: str) -> Case | None:
     await tx.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")
     row = await tx.fetchrow(_CASE, tenant)
     return None if row is None else Case(row["seen"], row["newest"], row)
+
+
+_LOGIN_SOURCES: Final = """
+SELECT coalesce(s.source, '/hooks/' || o.id) AS name, s.at, o.kind, o.logins_until
+FROM (SELECT source, max(last_login_at) AS at FROM source_seen
+      WHERE tenant = $1 AND last_login_at IS NOT NULL GROUP BY source) s
+FULL JOIN (SELECT id, kind, logins_until FROM source WHERE tenant = $1) o ON s.source = '/hooks/' || o.id
+WHERE s.at IS NOT NULL OR o.logins_until IS NOT NULL
+"""
+
+
+async def login_sources(tx: Connection, tenant: str) -> list[LoginSource]:
+    """Return the sources that have told of logins, or are declared to be complete."""
+    return [
+        LoginSource(row["name"], row["at"], row["logins_until"], login_hours(row["kind"]))
+        for row in await tx.fetch(_LOGIN_SOURCES, tenant)
+    ]
 
 
 _DONE: Final = """

@@ -76,11 +76,12 @@ on conflict (tenant, shard) do update set version = t.version + 1,
   newest = greatest(t.newest, excluded.newest)
 """
 _SOURCES: Final = """
-insert into source_seen as s (tenant, source, shard, last_event_at, events)
-select tenant, source, $1, at, n from unnest($2::text[], $3::text[], $4::timestamptz[], $5::bigint[])
-  as g(tenant, source, at, n) order by tenant, source
+insert into source_seen as s (tenant, source, shard, last_event_at, events, last_login_at)
+select tenant, source, $1, at, n, login from unnest($2::text[], $3::text[], $4::timestamptz[], $5::bigint[],
+  $6::timestamptz[]) as g(tenant, source, at, n, login) order by tenant, source
 on conflict (tenant, source, shard) do update set
-  last_event_at = greatest(s.last_event_at, excluded.last_event_at), events = s.events + excluded.events
+  last_event_at = greatest(s.last_event_at, excluded.last_event_at), events = s.events + excluded.events,
+  last_login_at = greatest(s.last_login_at, excluded.last_login_at)
 """
 
 
@@ -225,7 +226,7 @@ async def tell(tx: Connection, shard: int, tallies: Mapping[str, Tally]) -> None
 
 
 async def see_sources(tx: Connection, shard: int, seen: Mapping[tuple[str, str], Seen]) -> None:
-    """Write when each (tenant, source) last had an event, and how many more it sent."""
+    """Write when each (tenant, source) last had an event and a login, and how many more events it sent."""
     keys = sorted(seen)
     await tx.execute(
         _SOURCES,
@@ -234,6 +235,7 @@ async def see_sources(tx: Connection, shard: int, seen: Mapping[tuple[str, str],
         [source for _, source in keys],
         [seen[key].latest for key in keys],
         [seen[key].events for key in keys],
+        [seen[key].latest_login for key in keys],
     )
 
 

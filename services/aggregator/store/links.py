@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
-from schemas.tables.columns import MAIL_MARK
+from schemas.mails import MAIL_MARK
 from schemas.topics import person_key, shard_of
 from services.aggregator.domain.links import Evidence, Link, Seat
 from services.aggregator.domain.windows import Term
@@ -148,13 +148,12 @@ async def recognised(tx: Connection, keys: Iterable[tuple[Person, Sequence[str]]
     return {(row["tenant"], row["identity"]) for row in rows}
 
 
-async def sight(tx: Connection, seen: Iterable[tuple[str, str, str]], most: int) -> set[Person]:
+async def sight(tx: Connection, seen: Sequence[tuple[str, str, str]], most: int) -> set[Person]:
     """Keep the marks of e-mails of (tenant, identity, e-mail); return the identities that showed a new one.
 
     Of an identity with more than ``most`` no further ones are kept.
     """
-    ordered = sorted(seen)
-    rows = await tx.fetch(_SIGHT, *columns((t, i) for t, i, _ in ordered), [mail for _, _, mail in ordered], most)
+    rows = await tx.fetch(_SIGHT, *columns((t, i) for t, i, _ in seen), [mail for _, _, mail in seen], most)
     return {(row["tenant"], row["identity"]) for row in rows}
 
 

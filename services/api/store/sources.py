@@ -1,5 +1,6 @@
 """Sources. Their secrets are sealed for their place: nobody who reads the table can send in a CRM's name."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from services.postgres import Connection, Row
@@ -69,6 +70,27 @@ async def delete(connection: Connection, tenant: str, source: str) -> bool:
     """Delete a source of ``tenant``; False when there is none."""
     sql = "delete from source where id = $1 and tenant = $2 returning id"
     return await connection.fetchval(sql, source, tenant) is not None
+
+
+async def declare_logins(connection: Connection, tenant: str, source: str, until: datetime | None) -> bool:
+    """Note up to when the logins of a source are complete, never earlier than before (None: forget it).
+
+    False when there is no such source.
+    """
+    sql = """update source set logins_until = case when $3::timestamptz is not null then greatest(logins_until, $3) end
+             where id = $1 and tenant = $2 returning id"""
+    return await connection.fetchval(sql, source, tenant, until) is not None
+
+
+async def logins(connection: Connection, tenant: str, source: str) -> Row | None:
+    """Return how far the logins of a source are known."""
+    return await connection.fetchrow(
+        """select o.id, o.kind, o.logins_until, (select max(last_login_at) from source_seen s
+                  where s.tenant = o.tenant and s.source = '/hooks/' || o.id) as last_login_at
+           from source o where o.id = $1 and o.tenant = $2""",
+        source,
+        tenant,
+    )
 
 
 async def secrets_of(connection: Connection, seal: Seal, kinds: list[str], source: str | None = None) -> dict[str, str]:

@@ -48,12 +48,16 @@ async def counts(connection: Connection, tenant: str) -> Row:
     )
 
 
-async def sources(connection: Connection, tenant: str) -> list[Row]:
-    """Return the sources that spoke last, the latest first."""
+async def sources(connection: Connection, tenant: str, silent: list[str]) -> list[Row]:
+    """Return the sources that spoke last, the latest first, and those of the kinds ``silent`` that never did."""
     rows: list[Row] = await connection.fetch(
-        """select source as id, max(last_event_at) as last_event_at from source_seen where tenant = $1
-           group by source order by 2 desc, 1 limit $2""",
+        """select coalesce(s.source, '/hooks/' || o.id) as id, s.last_event_at, s.last_login_at, o.kind, o.logins_until
+           from (select source, max(last_event_at) as last_event_at, max(last_login_at) as last_login_at
+                 from source_seen where tenant = $1 group by source) s
+           full join (select id, kind, logins_until from source where tenant = $1) o on s.source = '/hooks/' || o.id
+           where s.source is not null or o.kind = any($3) order by 2 desc nulls last, 1 limit $2""",
         tenant,
         MOST_SOURCES,
+        silent,
     )
     return rows

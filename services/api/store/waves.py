@@ -48,7 +48,7 @@ async def page(connection: Connection, tenant: str, after: str, limit: int) -> l
 async def connection_of(connection: Connection, tenant: str, wave: str, days: Sequence[int]) -> list[Row]:
     """Return D+n of a wave for ``days``, as far as it is computed."""
     rows: list[Row] = await connection.fetch(
-        """select n, num, den, settled, missing from wave_connection
+        """select n, num, den, settled, missing, reason from wave_connection
            where tenant = $1 and wave = $2 and n = any($3) order by n""",
         tenant,
         wave,

@@ -17,10 +17,11 @@ import msgspec
 
 from schemas.fields import FieldRegistry
 from schemas.sources import Options, Source
-from services.ingest.normalise import state_of
+from services.ingest.normalise import States, state_of
 from services.ingest.problems import CONTENT_TYPE, RETRY_SOON, problem
 
 NOTHING: Final = b""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_PARAMETERS: Final = 64
 
 
@@ -105,6 +106,8 @@ class Vendor(NamedTuple):
     """The key that a key-led sender shows, wherever it puts it."""
     scrub: Callable[[bytes], bytes] | None = None
     """Takes credentials out of a body that is kept as a dead letter."""
+    accept: Callable[[Delivery], Reply] | None = None
+    """What the sender of this very delivery is told once it is taken. None: the same for all, ``manners.accepted``."""
 
 
 _Options = TypeVar("_Options", bound=Options)
@@ -142,7 +145,7 @@ def same(given: str | bytes | None, secrets: Iterable[str]) -> bool:
 
 def identity(*parts: object) -> str:
     """Return an event id of ``parts``: short, the same for the same parts, and nothing of them readable."""
-    text = "\x00".join(f"{part}" for part in parts)
+    text = "\x00".join(map(str, parts))
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
@@ -156,7 +159,7 @@ def from_milliseconds(value: object) -> datetime | None:
     if type(value) is not int:
         return None
     try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
+        return _EPOCH + timedelta(milliseconds=value)
     except OverflowError:
         return None
 
@@ -169,7 +172,7 @@ def from_text(value: object, *, naive: bool = False) -> datetime | None:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             return moment.replace(tzinfo=UTC) if naive else None
-        return moment.astimezone(UTC)
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -195,17 +198,9 @@ def record_event(
     """
     noun = fields.nouns.get(object.casefold(), object)
     data: dict[str, Any] = {"object": noun, "record": _reference(record), **more}
-    states: dict[str, str] = {}
-    for name, value in (values or {}).items():
-        states[name] = state(value, fields)
-        fact = fields.facts.get((noun, name.casefold()))
-        if fact is not None and states[name] == "filled" and (kept := _fact(fact, value)) is not None:
-            data.setdefault(fact, kept)
-    if states:
-        data["fields"] = states
-    return event(source, id=id, type=f"crm.record.{kind}", time=time, user=user, origin=origin, confidence=confidence)(
-        **data
-    )
+    if values:
+        _add_fields(data, noun, values, fields)
+    return _made(source, id, f"crm.record.{kind}", time, user, origin, confidence, data)
 
 
 def event(
@@ -219,22 +214,50 @@ def event(
     confidence: str = "none",
 ) -> Callable[..., dict[str, Any]]:
     """Return a function from attributes of ``data`` to the event; absent ones are left out."""
-    made: dict[str, Any] = {"specversion": "1.0", "id": id, "source": f"/hooks/{source.id}", "type": type}
-    if time is not None:
-        made["time"] = instant(time)
 
     def with_data(**data: Any) -> dict[str, Any]:  # noqa: ANN401 - attributes of data
-        known = {
+        return _made(source, id, type, time, user, origin, confidence, data)
+
+    return with_data
+
+
+def _made(
+    source: Source,
+    name: str,
+    kind: str,
+    time: datetime | None,
+    user: object,
+    origin: str,
+    confidence: str,
+    data: dict[str, Any],
+) -> dict[str, Any]:
+    """Return an event for ``normalise``, which leaves out what is None or empty, and spells the time."""
+    return {
+        "specversion": "1.0",
+        "id": name,
+        "source": f"/hooks/{source.id}",
+        "type": kind,
+        "time": time,
+        "data": {
             "user": _reference(user),
             "origin": origin,
             "origin_confidence": confidence,
             "environment": source.options.environment,
             **data,
-        }
-        made["data"] = {name: value for name, value in known.items() if value is not None and value != ""}
-        return made
+        },
+    }
 
-    return with_data
+
+def _add_fields(data: dict[str, Any], noun: str, values: Mapping[str, Any], fields: FieldRegistry) -> None:
+    """Add the states of ``values`` to ``data``, and the typed facts among them that it does not have yet."""
+    states = data["fields"] = States()
+    facts = fields.facts
+    for name, value in values.items():
+        found = states[name] = state(value, fields)
+        if found == "filled":
+            fact = facts.get((noun, name.casefold()))
+            if fact is not None and (kept := _fact(fact, value)) is not None:
+                data.setdefault(fact, kept)
 
 
 def state(value: object, fields: FieldRegistry) -> str:
@@ -244,7 +267,7 @@ def state(value: object, fields: FieldRegistry) -> str:
     if value is False:
         return "filled"
     found = state_of(value)
-    return found if not isinstance(value, str) or value != found else "filled"
+    return "filled" if found == value else found
 
 
 def _reference(value: object) -> str | int | None:

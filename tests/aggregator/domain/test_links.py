@@ -10,11 +10,13 @@ from services.aggregator.domain.links import (
     AMBIGUOUS,
     EMAIL,
     EXTERNAL_ID,
+    MOST_MAILS,
     SELF,
     Evidence,
     Link,
     Seat,
     decide,
+    few,
     recount,
     seat,
 )
@@ -44,6 +46,16 @@ TERMS = (Term("tenant", "all", 0, FOREVER), Term("team", "A", 10, 40), Term("rol
 )  # fmt: skip
 def test_who_an_identity_is(evidence: Evidence, link: Link | None) -> None:
     assert decide("x", evidence) == link
+
+
+def test_of_a_shared_account_only_as_many_emails_are_looked_at_as_show_that_it_is_one() -> None:
+    seen = [("acme", "kiosk", f"M{n}@x") for n in range(50)] + [
+        ("acme", "hub", mail) for mail in ("A@x", "a@x ", "b@x")
+    ]
+    kept = few(seen)
+
+    assert [mail for _, identity, mail in kept if identity == "hub"] == ["a@x", "b@x"]
+    assert sum(identity == "kiosk" for _, identity, _ in kept) == 2 * MOST_MAILS + 1
 
 
 def test_a_person_others_count_for_keeps_the_own_days_apart_and_one_who_is_merged_has_no_terms() -> None:

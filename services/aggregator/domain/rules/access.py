@@ -2,6 +2,7 @@
 
 Rates are compared as fractions, so exactly 70 % is not below 70 %. A checkpoint D+N is judged when its local day has
 ended; the one exception is noon of D+2. An episode is half-open: who connects at the instant it would open has none.
+Where it is not known who connected, nothing is judged.
 """
 
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ def judge_people(rollout: Rollout, calendar: Calendar, now: datetime) -> Iterato
     """Find the people who had not connected by noon of D+2; at the end of D+3 the same episode becomes critical."""
     wave = rollout.wave
     opened_at = calendar.noon_of(calendar.day_n(wave.go_live, NOT_BY))
-    if now < opened_at:
+    if now < opened_at or not rollout.known.at(opened_at):
         return
     raised_at = calendar.end_of(calendar.day_n(wave.go_live, NEVER_BY))
     teams = [rollout.teams_by(calendar.day_n(wave.go_live, n)) for n in (NOT_BY - 1, NEVER_BY)]
@@ -73,7 +74,7 @@ def judge_people(rollout: Rollout, calendar: Calendar, now: datetime) -> Iterato
         ended_at, resolution = _end(person, calendar)
         if ended_at is not None and ended_at <= opened_at:
             continue
-        never = raised_at <= now and (ended_at is None or ended_at >= raised_at)
+        never = raised_at <= now and rollout.known.at(raised_at) and (ended_at is None or ended_at >= raised_at)
         if ended_at is not None and ended_at > now:
             ended_at = resolution = None
         teammates = teams[never].get(person.team, (0, 0))
@@ -135,7 +136,7 @@ def judge_wave(
     size = rollout.size
     for checkpoint in CHECKPOINTS:
         day = calendar.day_n(rollout.wave.go_live, checkpoint.n)
-        if size < checkpoint.min_cohort or calendar.end_of(day) > now:
+        if size < checkpoint.min_cohort or calendar.end_of(day) > now or not rollout.known.at(calendar.end_of(day)):
             continue
         num = rollout.connected_by(day)
         if Fraction(num, size) >= checkpoint.target:
@@ -161,19 +162,32 @@ def judge_wave(
 
 
 def _follow(checkpoint: Checkpoint, rollout: Rollout, size: int, calendar: Calendar, now: datetime) -> _Course:
-    """Follow the cohort day by day after the checkpoint until it recovers or the rule's time is over."""
+    """Follow the cohort day by day after the checkpoint until it recovers or the rule's time is over.
+
+    Who is known to have connected suffices for that; the latest day is one of which everything is known.
+    """
     latest = checkpoint.n
     for n in range(checkpoint.n + 1, checkpoint.last + 1):
         day = calendar.day_n(rollout.wave.go_live, n)
         ended_at = calendar.end_of(day)
         if ended_at > now:
             break
-        latest = n
+        latest = n if rollout.known.at(ended_at) else latest
         if Fraction(rollout.connected_by(day), size) >= checkpoint.recovery:
             return _Course(n, ended_at, Resolution.RECOVERED)
         if n == checkpoint.last:
             return _Course(n, ended_at, checkpoint.ending)
     return _Course(latest)
+
+
+def unjudged(rollout: Rollout, calendar: Calendar, now: datetime) -> Iterator[tuple[str, str]]:
+    """Give (rule family, wave) of what would be judged by ``now``, were it known who connected."""
+    wave = rollout.wave
+    moments = [(NOT_CONNECTED.family, calendar.noon_of(calendar.day_n(wave.go_live, NOT_BY)))]
+    moments += [(each.rule.family, calendar.end_of(calendar.day_n(wave.go_live, each.n))) for each in CHECKPOINTS]
+    for family, moment in moments:
+        if moment <= now and not rollout.known.at(moment):
+            yield family, wave.id
 
 
 def _wave_finding(
