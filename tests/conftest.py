@@ -1,6 +1,7 @@
 """The engines of the tests: real ones, always. Session-wide servers, a fresh database and a fresh log for each test.
 
-Where Java or Maven is missing, the suites on Apache Kafka are left out and said to be; in CI that is a failure.
+Where Java or Maven is missing, the suites on Apache Kafka are left out and said to be, and without Node.js those with
+libraries from npm; in CI that is a failure.
 """
 
 import asyncio
@@ -20,18 +21,22 @@ from services.embedded import Broker, Postgres, fresh_directory
 from tests import counts, order
 from tests.builders import SHARDS, LogServer
 from tests.databases import TEMPLATE, Databases
+from tests.ingest import npm
 from tests.stack import Stack
 
-LACK = node.missing()
+LACKS = {"kafka": node.missing(), "npm": npm.missing()}
+"""By marker: what is missing to run such tests."""
+SUITES = {"kafka": "on Apache Kafka", "npm": "with libraries from npm"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("kafka") is None or LACK is None:
-        return
-    if IN_CI:
-        pytest.fail(f"CI must run the suites on Apache Kafka, but {LACK}", pytrace=False)
-    pytest.skip(LACK)
+    for marker, lack in LACKS.items():
+        if item.get_closest_marker(marker) is None or lack is None:
+            continue
+        if IN_CI:
+            pytest.fail(f"CI must run the suites {SUITES[marker]}, but {lack}", pytrace=False)
+        pytest.skip(lack)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,14 +64,15 @@ def _counts(record_property: Callable[[str, object], None]) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    left_out = [
-        report.nodeid for report in terminalreporter.getreports("skipped") if LACK and LACK in report.longreprtext
-    ]
-    if left_out:
-        terminalreporter.section("left out", yellow=True)
-        terminalreporter.line(f"{len(left_out)} tests on Apache Kafka did not run: {LACK}. They are in:")
-        for name in sorted({name.partition("::")[0] for name in left_out}):
-            terminalreporter.line(f"  {name}")
+    for marker, lack in LACKS.items():
+        left_out = [
+            report.nodeid for report in terminalreporter.getreports("skipped") if lack and lack in report.longreprtext
+        ]
+        if left_out:
+            terminalreporter.section("left out", yellow=True)
+            terminalreporter.line(f"{len(left_out)} tests {SUITES[marker]} did not run: {lack}. They are in:")
+            for name in sorted({name.partition("::")[0] for name in left_out}):
+                terminalreporter.line(f"  {name}")
     counted = [
         f"{report.nodeid.rpartition('::')[2]}: {value}"
         for outcome in ("passed", "failed")

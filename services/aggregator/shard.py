@@ -123,7 +123,7 @@ class Shard:
         except POISON as error:
             self._people.forget()
             if len(records) == 1:
-                await self._keep(tx, [Unusable(records[0], None, f"{type(error).__name__}: {error}")], {})
+                await self._keep(tx, [Unusable(records[0], None, type(error).__name__)], {})
                 return Outcome(dead_letter=1)
         middle = len(records) // 2
         outcome = await self._isolate(tx, records[:middle], now)

@@ -82,7 +82,7 @@ async def show(source: str, caller: Collector) -> Response:
 
 @router.put("/{source}/logins", response_model=LoginsShown, responses=example(SHOWN), openapi_extra=_BODY)
 async def declare(source: str, body: LoginsChange, caller: Collector) -> Response:
-    """Declare up to when the logins of a source are complete. An earlier instant than the one declared changes nothing."""
+    """Declare up to when the logins of a source are complete. What was declared before is never taken back by it."""
     if body.until is not None and body.until > caller.now + AHEAD:
         told = [{"pointer": "/until", "detail": "must not lie in the future"}]
         raise ProblemError(422, "Logins of the future are not complete.", errors=told)
@@ -92,4 +92,4 @@ async def declare(source: str, body: LoginsChange, caller: Collector) -> Respons
         await tenants.bump(connection, caller.tenant.id)
         row = await store.logins(connection, caller.tenant.id, source)
         now = await tenants.now_of(connection, caller.tenant, caller.now) or caller.now
-    return reply(_shown(row, now))  # type: ignore[arg-type]  # it was just written
+    return reply(_shown(row, now))

@@ -5,7 +5,7 @@ The guides under ``docs/guides`` tell the same at length.
 
 from typing import Any, Final, NamedTuple
 
-_MANUAL: Final = "Logins cannot be pushed: import them, `uptake import FILE --kind {kind} --source {source}`, daily."
+_MANUAL: Final = "Logins cannot be pushed: import them, `uptake import FILE --format {kind} --source {source}`, daily."
 
 
 class Setup(NamedTuple):

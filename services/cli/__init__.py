@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import typer
 from alembic.util import CommandError
 
-from services.cli import dead_letters, directory, doctor, roles, up
+from services.cli import dead_letters, directory, doctor, imports, roles, up
 from services.cli.calls import CallError
 from services.cli.replay import replay
 from services.embedded import EmbeddedError
@@ -48,6 +48,7 @@ app.command("migrate")(roles.migrate)
 app.command("topics")(roles.topics)
 app.command("replay")(replay)
 app.command("directory")(directory.directory)
+app.command("import")(imports.imports)
 app.add_typer(dead_letters.app)
 app.command("doctor")(doctor.doctor)
 

@@ -184,7 +184,7 @@ def _batches(files: list[str], size: int) -> Iterator[list[bytes]]:
 
 def _lines(files: list[str]) -> Iterator[bytes]:
     for name in files:
-        with _opened(name) as source:
+        with opened(name) as source:
             try:
                 for line in source:
                     if stripped := line.strip():
@@ -194,7 +194,7 @@ def _lines(files: list[str]) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
+def opened(name: str) -> Iterator[IO[bytes]]:
     """Open a file, or standard input; what begins as gzip does is unpacked, whatever it is called."""
     with contextlib.ExitStack() as stack:
         source: IO[bytes] = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))

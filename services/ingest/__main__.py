@@ -77,58 +77,82 @@ def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> S
     )
 
 
-async def _run(settings: setting.Settings) -> int:
-    instruments = Instruments()
-    registry = Registry(
-        settings.database, settings.state_dir, every=settings.registry_seconds, seal_key=settings.seal_key
-    )
-    publisher = Publisher(
-        lambda: Appender(
-            settings.kafka, client_id="uptake-ingest", request_ms=max(1000, int(settings.publish_seconds * 1000))
-        ),
-        instruments,
-        linger=settings.linger_ms / 1000,
-        wait=settings.publish_seconds,
-        max_pending=settings.max_pending_mib << 20,
-        installed=lambda: registry.snapshot.shards,
-    )
-    post = Post(lambda: Appender(settings.kafka, client_id="uptake-ingest-letters"))
-    spool = Spool(settings.state_dir, most=settings.spool_mib << 20, told=instruments.spool_damaged)
-    shares = Shares(settings.max_pending_mib << 20)
-    instruments.watch_spool(lambda: spool.measure, _clock)
-    stopping = asyncio.Event()
+class _Parts:
+    """What the process is made of."""
 
-    def wrong() -> Mapping[str, str]:
+    def __init__(self, settings: setting.Settings, stopping: asyncio.Event) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self.instruments = Instruments()
+        self.registry = Registry(
+            settings.database, settings.state_dir, every=settings.registry_seconds, seal_key=settings.seal_key
+        )
+        self.publisher = Publisher(
+            lambda: Appender(
+                settings.kafka, client_id="uptake-ingest", request_ms=max(1000, int(settings.publish_seconds * 1000))
+            ),
+            self.instruments,
+            linger=settings.linger_ms / 1000,
+            wait=settings.publish_seconds,
+            max_pending=settings.max_pending_mib << 20,
+            installed=lambda: self.registry.snapshot.shards,
+        )
+        self._post = Post(lambda: Appender(settings.kafka, client_id="uptake-ingest-letters"))
+        self.spool = Spool(settings.state_dir, most=settings.spool_mib << 20, told=self.instruments.spool_damaged)
+        self.instruments.watch_spool(lambda: self.spool.measure, _clock)
+        self._shares = Shares(settings.max_pending_mib << 20)
+        self.landing = Landing(self.publisher, self._post, self.spool, self._shares, seconds=settings.spool_ms / 1000)
+
+    def wrong(self) -> Mapping[str, str]:
+        """Return what keeps the service from being ready, by part."""
         parts = {
-            "process": "stopping" if stopping.is_set() else None,
-            "kafka": publisher.wrong(),
-            "spool": spool.wrong(),
-            "registry": None if registry.known else "neither Postgres nor a kept snapshot has told the keys",
+            "process": "stopping" if self._stopping.is_set() else None,
+            "kafka": self.publisher.wrong(),
+            "spool": self.spool.wrong(),
+            "registry": None if self.registry.known else "neither Postgres nor a kept snapshot has told the keys",
         }
         return {part: reason for part, reason in parts.items() if reason is not None}
 
-    landing = Landing(publisher, post, spool, shares, seconds=settings.spool_ms / 1000)
-    gate = Gate(registry, _clock)
-    replays = Replays(application(instruments, wrong), gate, registry, landing, instruments)
-    hooks = Hooks(
-        Logins(replays, gate, registry, landing, instruments, _clock),
-        registry,
-        landing,
-        instruments,
-        clock=_clock,
-        rate=settings.source_rate,
-        public_url=settings.public_url,
-    )
-    front = FrontDoor(hooks, gate, publisher, shares, instruments, _clock)
-    server = _server(front, settings, instruments)
+    def front(self) -> FrontDoor:
+        """Return the application, from the front door to what stands behind it all."""
+        gate = Gate(self.registry, _clock)
+        behind = application(self.instruments, self.wrong)
+        replays = Replays(behind, gate, self.registry, self.landing, self.instruments)
+        hooks = Hooks(
+            Logins(replays, gate, self.registry, self.landing, self.instruments, _clock),
+            self.registry,
+            self.landing,
+            self.instruments,
+            clock=_clock,
+            rate=self._settings.source_rate,
+            public_url=self._settings.public_url,
+        )
+        return FrontDoor(hooks, gate, self.publisher, self._shares, self.instruments, _clock)
+
+    async def flush(self) -> None:
+        """Append what is gathered and, as far as it goes, what is in the spool."""
+        await self.landing.drain(_SPOOL_SECONDS)
+        await self.publisher.stop()
+        await self._post.stop()
+
+    async def close(self) -> None:
+        """Let go of the disk and of Postgres."""
+        await self.spool.stop()
+        await self.registry.stop()
+
+
+async def _run(settings: setting.Settings) -> int:
+    stopping = asyncio.Event()
+    parts = _Parts(settings, stopping)
+    server = _server(parts.front(), settings, parts.instruments)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection looks at it again
     gc.set_threshold(_GARBAGE, 20, 20)
-    spool.start()
-    upkeep = [asyncio.create_task(work.run()) for work in (registry, publisher, landing)]
+    parts.spool.start()
+    upkeep = [asyncio.create_task(work.run()) for work in (parts.registry, parts.publisher, parts.landing)]
     serving = asyncio.create_task(server.serve())
     await asyncio.wait([serving, *upkeep, told := asyncio.create_task(stopping.wait())], return_when="FIRST_COMPLETED")
     failed = not told.done()
@@ -136,16 +160,13 @@ async def _run(settings: setting.Settings) -> int:
     await asyncio.sleep(0 if failed else _NOTICE_SECONDS)
     server.should_exit = True
     await asyncio.wait([serving])
-    await landing.drain(_SPOOL_SECONDS)
-    await publisher.stop()
-    await post.stop()
+    await parts.flush()
     for task in upkeep:
         task.cancel()
     for result in await asyncio.gather(serving, *upkeep, return_exceptions=True):
         if isinstance(result, Exception):
             log.error("ingest failed", exc_info=result)
-    await spool.stop()
-    await registry.stop()
+    await parts.close()
     return 1 if failed else 0
 
 

@@ -152,10 +152,10 @@ class Logins:
 
     def _outcome(self, taken: Taken, *, dry: bool) -> tuple[int, bytes]:
         rejected = [
-            {"index": index, "id": told.id, "pointer": told.pointer, "reason": told.reason}
-            for index, told in sorted(taken.refused)
+            {"index": row, "id": told.id, "pointer": told.pointer, "reason": told.reason}
+            for row, told in sorted(taken.refused, key=lambda refused: refused.row)
         ]
-        accepted = len(set(taken.places) - {it.index for it in taken.refused})
+        accepted = len(set(taken.places) - {it.row for it in taken.refused})
         if not dry:
             self._instruments.judged(accepted=accepted, rejected=len(rejected))
         newest = None if taken.newest is None else instant(taken.newest)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from schemas.events import CONFIDENCES, EARLIEST, ORIGINS
 
 AHEAD: Final = timedelta(minutes=10)
@@ -37,6 +39,7 @@ _BEGIN_NOTHING: Final = frozenset(string.ascii_letters + string.digits) - {
 _INSTANT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_encode = msgspec.json.Encoder().encode
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,64}")
 _OWN: Final = frozenset({"specversion", "id", "source", "type", "time", "data", "datacontenttype", "tenant"})
 """Attributes that are treated by name; ``datacontenttype`` goes because ``data`` is JSON on the log."""
@@ -72,7 +75,8 @@ def normalise(raw: Mapping[str, Any], received_at: datetime) -> dict[str, Any] |
         time = raw.get("time")
         if time is not None:
             event["time"] = _instant(time, received_at)
-        event.update((name, raw[name]) for name in raw.keys() - _OWN if _is_extension(name, raw[name]))
+        if not _OWN.issuperset(raw):
+            event.update((name, raw[name]) for name in raw.keys() - _OWN if _is_extension(name, raw[name]))
         event["data"] = _data(raw.get("data"))
     except _UnfitError as unfit:
         pointer, reason = unfit.args
@@ -135,8 +139,8 @@ def _instant(value: object, received_at: datetime) -> str:
 def _spelled(moment: datetime, received_at: datetime) -> str:
     if not EARLIEST <= moment <= received_at + AHEAD:
         raise _UnfitError("/time", "must lie between the year 2000 and ten minutes after its arrival")
-    text = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()
-    return f"{text[:26].rstrip('0')}Z" if moment.microsecond else f"{text[:19]}Z"
+    text = str(_encode(moment if moment.tzinfo is UTC else moment.astimezone(UTC))[1:-1], "ascii")
+    return f"{text[:-1].rstrip('0')}Z" if moment.microsecond else text
 
 
 def _is_extension(name: str, value: object) -> bool:

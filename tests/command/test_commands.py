@@ -172,7 +172,7 @@ def test_migrate_and_topics_prepare_empty_engines_and_may_be_repeated(
     engines = {"kafka": tansu.address, "database": empty_database, "partitions": 5}
 
     for _ in range(2):
-        assert uptake("migrate", **engines).stdout == "the schema is at 0001\n"
+        assert uptake("migrate", **engines).stdout == "the schema is at 0002\n"
         assert uptake("topics", **engines).stdout.splitlines()[0] == "uptake.events.v1: 5 partitions"
 
 

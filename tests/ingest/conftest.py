@@ -10,6 +10,7 @@ from services.embedded import Broker, Postgres
 from tests.builders import SHARDS, add_tenant
 from tests.ingest.deliveries import KEY, SECRET
 from tests.ingest.service import ACME, ADMIN, Ingest, add_key, add_source
+from tests.ingest.vendors import samples_posthog, samples_rudderstack, samples_segment
 
 
 async def furnish(database: str) -> None:
@@ -31,6 +32,9 @@ async def furnish(database: str) -> None:
         await add_source(connection, "sf-changes", "salesforce-cdc", SECRET)
         await add_source(connection, "pipedrive-eu", "pipedrive", f"uptake:{SECRET}")
         await add_source(connection, "zoho-eu", "zoho", SECRET)
+        await add_source(connection, "segment-web", "segment", samples_segment.KEY)
+        await add_source(connection, "rudder-web", "rudderstack", samples_rudderstack.KEY)
+        await add_source(connection, "posthog-web", "posthog", samples_posthog.KEY)
     finally:
         await connection.close()
 

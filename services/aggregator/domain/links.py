@@ -134,9 +134,11 @@ def difference(before: Sequence[PersonDay], after: Sequence[PersonDay]) -> Spans
     active = [day.day for day in before], [day.day for day in after]
     logged_in = [day.day for day in before if day.logged_in], [day.day for day in after if day.logged_in]
     for field, (old, new) in ((ACTIVE, active), (LOGGED_IN, logged_in)):
+        if old == new:
+            continue
         kept = sorted(set(old) & set(new))
         for amount, days in ((-1, sorted(set(old) - set(new))), (1, sorted(set(new) - set(old)))):
-            for length in LENGTHS:
+            for length in LENGTHS if days else ():
                 for span in ranges.newly_covered(kept, days, length):
                     spans.put(length, span, field, amount)
     amounts: dict[int, list[int]] = {}

@@ -16,7 +16,7 @@ from services.ingest.logins import (
     salesforce_login_history,
 )
 from services.ingest.logins.rows import rows_of
-from services.ingest.logins.shape import Format
+from services.ingest.logins.shape import Cells, Format, Told, lacks
 from services.ingest.normalise import Rejection, normalise
 from services.ingest.vendors.shape import from_text
 
@@ -44,7 +44,7 @@ class Sender(NamedTuple):
 class Refused(NamedTuple):
     """A row that is not taken, by its number from 0 on."""
 
-    index: int
+    row: int
     rejection: Rejection
 
 
@@ -72,7 +72,7 @@ def take(form: Format, sender: Sender, body: bytes, received_at: datetime) -> Ta
     newest: datetime | None = None
     rows = rows_of(body, form)
     for place, cells in enumerate(rows):
-        event = Rejection("", "is not a row of the table") if cells is None else form.read(source, cells)
+        event = _read(form, source, cells)
         if isinstance(event, dict):
             event = normalise(_named(event, form, sender), received_at)
         if isinstance(event, Rejection):
@@ -82,6 +82,13 @@ def take(form: Format, sender: Sender, body: bytes, received_at: datetime) -> Ta
             places.append(place)
             newest = _later(newest, event)
     return Taken(records, places, refused, len(rows) - len(records) - len(refused), newest)
+
+
+def _read(form: Format, source: Source, cells: Cells | None) -> Told:
+    if cells is None:
+        return Rejection("", "is not a row of the table")
+    group = form.lacking(cells)
+    return lacks(group[0]) if group else form.read(source, cells)
 
 
 def _named(event: dict[str, Any], form: Format, sender: Sender) -> dict[str, Any]:

@@ -21,12 +21,11 @@ def _read(source: Source, cells: Cells) -> Told:
         return lacks("action")
     user = guid(cell(cells, "_objectid_value", "objectid"))
     calling = guid(cell(cells, "_callinguserid_value", "callinguserid"))
-    if action.casefold() not in _BY_THE_WEB or calling is not None:
+    software = {guid(each) for each in options(source, DataverseOptions).application_users} - {None}
+    if action.casefold() not in _BY_THE_WEB or calling is not None or user in software:
         return None
     if user is None:
         return lacks("_objectid_value", "must be the id of a user")
-    if user in {guid(each) for each in options(source, DataverseOptions).application_users}:
-        return None
     name = guid(cells.get("auditid"))
     if name is None:
         return lacks("auditid")

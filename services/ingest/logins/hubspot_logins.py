@@ -24,4 +24,4 @@ def _read(source: Source, cells: Cells) -> Told:
     return login(source, id=identity("hubspot-login", name), user=user, time=time, good=good, email=email)
 
 
-FORMAT: Final = Format("hubspot-logins", (("id",), ("loginAt",), ("loginSucceeded",), ("userId", "email")), _read)
+FORMAT: Final = Format("hubspot-logins", (("id",), ("loginAt",), ("loginSucceeded",)), _read)

@@ -90,6 +90,5 @@ def _filled(records: Any) -> Iterator[list[str]]:  # noqa: ANN401 - csv has no n
 def _check(header: list[str], form: Format) -> None:
     if len(header) > _MOST_COLUMNS:
         raise MalformedError("has too many columns")
-    for group in form.needs:
-        if not any(name.casefold() in header for name in group):
-            raise MalformedError(f"lacks the column {' or '.join(group)} of {form.name}")
+    if group := form.lacking(header):
+        raise MalformedError(f"lacks the column {' or '.join(group)} of {form.name}")

@@ -5,7 +5,7 @@ administrator in somebody's name), or a reason why it cannot be read. Addresses,
 looked at. The identity of a login is a function of the row: what is imported twice counts once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -22,11 +22,15 @@ Told = dict[str, Any] | Rejection | None
 
 
 class Format(NamedTuple):
-    """A format. ``needs``: the columns a table must have, of each group at least one."""
+    """A format. ``needs``: the columns a row must have, of each group at least one."""
 
     name: str
     needs: tuple[tuple[str, ...], ...]
     read: Callable[[Source, Cells], Told]
+
+    def lacking(self, columns: Container[str]) -> tuple[str, ...]:
+        """Return the first group of which none is among ``columns`` (in lower case)."""
+        return next((group for group in self.needs if not any(name.casefold() in columns for name in group)), ())
 
 
 def login(

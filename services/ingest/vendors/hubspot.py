@@ -12,9 +12,12 @@ since HubSpot repeats whatever it is refused for a day.
 """
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from schemas.events import EARLIEST
 from schemas.fields import FieldRegistry
@@ -25,6 +28,7 @@ from services.ingest.vendors.documents import json_value
 from services.ingest.vendors.hubspot_words import Actor, actor_of, noun_of, object_of
 from services.ingest.vendors.places import UnfitError
 from services.ingest.vendors.shape import (
+    EPOCH,
     LIMITED,
     OK,
     OVERLOADED,
@@ -43,7 +47,7 @@ from services.ingest.vendors.shape import (
     record_event,
 )
 from services.ingest.vendors.signatures import hubspot_is_signed
-from services.ingest.vendors.stages import stage_of
+from services.ingest.vendors.stages import is_stage, stage_of
 
 _STAGES: Final = frozenset({"dealstage", "hs_pipeline_stage", "lifecyclestage"})
 _SINGLE: Final = {
@@ -55,10 +59,39 @@ _SINGLE: Final = {
 }
 _KNOWN: Final = _SINGLE.keys() | {"propertyChange", "associationChange", "privacyDeletion"}
 _RECORDS: Final = {"merge": ("newObjectId", "primaryObjectId", "objectId"), "associationChange": ("fromObjectId",)}
+_RECORD: Final = ("objectId",)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_EARLIEST: Final = (EARLIEST - EPOCH) // _MILLISECOND
+_MINUTE: Final = 60_000
 _REDACTED: Final = "REDACTED"
 _LONGEST_NAME: Final = 256
+_LONGEST_TYPE: Final = 100
 _FIT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FIT_TYPE: Final = re.compile(r"[A-Za-z_]{1,32}(\.[A-Za-z_]{1,32}){1,2}")
+
+
+class _Raw(msgspec.Struct, gc=False):
+    """One event of HubSpot as it was sent: any type may stand anywhere."""
+
+    subscriptionType: Any = None  # noqa: N815 - the names are HubSpot's
+    eventType: Any = None  # noqa: N815
+    portalId: Any = None  # noqa: N815
+    objectTypeId: Any = None  # noqa: N815
+    objectId: Any = None  # noqa: N815
+    newObjectId: Any = None  # noqa: N815
+    primaryObjectId: Any = None  # noqa: N815
+    fromObjectId: Any = None  # noqa: N815
+    occurredAt: Any = None  # noqa: N815
+    changeSource: Any = None  # noqa: N815
+    sourceId: Any = None  # noqa: N815
+    subscriptionId: Any = None  # noqa: N815
+    eventId: Any = None  # noqa: N815
+    propertyName: Any = None  # noqa: N815
+    propertyValue: Any = None  # noqa: N815
+    isSensitive: Any = None  # noqa: N815
+
+
+_decode = msgspec.json.Decoder(list[_Raw]).decode
 
 
 class _Change(NamedTuple):
@@ -70,23 +103,25 @@ class _Change(NamedTuple):
     portal: int
     object: str
     record: str
-    time: datetime
+    at: int
+    """When it happened, in milliseconds since 1970."""
     actor: Actor
-    raw: Mapping[str, Any]
+    raw: _Raw
 
     @property
-    def minute(self) -> datetime:
-        return self.time.replace(second=0, microsecond=0)
+    def minute(self) -> int:
+        return self.at - self.at % _MINUTE
 
-    def session(self, kind: str) -> str:
-        """Return the identity that all changes of a ``kind`` share which belong to one edit session."""
-        return identity(kind, self.portal, self.object, self.record, *self.actor, self.minute)
+    @property
+    def session(self) -> tuple[Any, ...]:
+        """What all changes share that belong to one edit session."""
+        return self.action, self.portal, self.object, self.record, self.actor, self.minute
 
     @property
     def own(self) -> str:
         """Return the identity of HubSpot's event; its eventId alone is not unique."""
-        numbers = map(self.raw.get, ("subscriptionId", "eventId"))
-        return identity(self.action, self.portal, *numbers, self.record, self.time)
+        raw = self.raw
+        return identity(self.action, self.portal, raw.subscriptionId, raw.eventId, self.record, self.at)
 
 
 def _verify(source: Source, delivery: Delivery) -> bool:
@@ -102,72 +137,83 @@ def _verify(source: Source, delivery: Delivery) -> bool:
 
 
 def _parse(source: Source, delivery: Delivery, fields: FieldRegistry) -> Reading:
-    body = json_value(delivery.body)
-    if not isinstance(body, list):
-        raise MalformedError("is not an array of events")
-    if len(body) > MAX_EVENTS:
-        raise MalformedError("holds more than 2,500 events")
     bad: list[Bad] = []
     events: list[dict[str, Any]] = []
-    sessions: dict[str, list[_Change]] = {}
-    for number, raw in enumerate(body):
+    sessions: dict[tuple[Any, ...], list[_Change]] = {}
+    only = options(source, HubspotOptions).portal
+    latest = (delivery.received_at + AHEAD - EPOCH) // _MILLISECOND
+    for number, raw in enumerate(_items(delivery.body)):
         try:
-            change = _change(source, raw, delivery.received_at)
-            if not _is_edit(change, fields):
+            change = _change(raw, only, latest)
+            if _is_edit(change, fields):
+                sessions.setdefault(change.session, []).append(change)
+            else:
                 events.append(_single(source, change, fields))
-                continue
         except UnfitError as unfit:
             bad.append(Bad(f"/{number}{unfit.place}", unfit.reason))
-        else:
-            sessions.setdefault(change.session(change.action), []).append(change)
-    events += [_session(source, id_, changes, fields) for id_, changes in sessions.items()]
+    events += [_session(source, changes, fields) for changes in sessions.values()]
     return Reading(events, bad)
 
 
-def _change(source: Source, raw: object, received_at: datetime) -> _Change:
-    """Return the change in one item of a batch.
+def _items(body: bytes) -> Sequence[object]:
+    """Return the items of a batch, each as _Raw where it is an object."""
+    items: Sequence[object]
+    try:
+        items = _decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):  # as it should not be
+        found = json_value(body)
+        if not isinstance(found, list):
+            raise MalformedError("is not an array of events") from None
+        items = [msgspec.convert(item, _Raw) if isinstance(item, dict) else item for item in found]
+    if len(items) > MAX_EVENTS:
+        raise MalformedError("holds more than 2,500 events")
+    return items
+
+
+def _change(raw: object, only: str, latest: int) -> _Change:
+    """Return the change in one item of a batch. ``only``: the one portal that is taken; ``latest``: the last instant.
 
     Raises:
         UnfitError: it is none, or belongs to another portal.
     """
-    if not isinstance(raw, dict):
+    if not isinstance(raw, _Raw):
         raise UnfitError("", "must be an object")
-    type_ = raw.get("subscriptionType") or raw.get("eventType")
-    if not isinstance(type_, str) or not _FIT_TYPE.fullmatch(type_):
+    type_, portal = raw.subscriptionType or raw.eventType, raw.portalId
+    parts = _parts(type_) if isinstance(type_, str) and len(type_) <= _LONGEST_TYPE else None
+    if parts is None:
         raise UnfitError("/subscriptionType", "must be a type such as contact.creation")
-    portal, only = raw.get("portalId"), options(source, HubspotOptions).portal
     if type(portal) is not int:
         raise UnfitError("/portalId", "must be a whole number")
     if only and str(portal) != only:
         raise UnfitError("/portalId", "is not the portal of this source")
-    family, action = type_.rsplit(".", 1)
-    return _Change(
-        family=family,
-        action=action,
-        portal=portal,
-        object=_object(family, raw),
-        record=_record(action, raw),
-        time=_time(raw, received_at),
-        actor=actor_of(raw.get("changeSource"), raw.get("sourceId")),
-        raw=raw,
-    )
-
-
-def _object(family: str, raw: Mapping[str, Any]) -> str:
-    """Return the object's old-style name, or its type id where it has none."""
-    type_id = raw.get("objectTypeId")
+    family, action = parts
+    at = raw.occurredAt
+    type_id = raw.objectTypeId
     if type_id is not None and not _is_id(type_id):
         raise UnfitError("/objectTypeId", "must be the id of an object type")
-    return object_of(family, type_id)
+    record = _record(action, raw)
+    if type(at) is not int or not _EARLIEST <= at <= latest:
+        raise UnfitError("/occurredAt", "must be milliseconds between the year 2000 and now")
+    actor = actor_of(raw.changeSource, raw.sourceId)
+    return _Change(family, action, portal, object_of(family, type_id), record, at, actor, raw)
+
+
+@lru_cache(1024)
+def _parts(type_: str) -> tuple[str, str] | None:
+    """Return the two parts of a type; None when it is none."""
+    if not _FIT_TYPE.fullmatch(type_):
+        return None
+    family, action = type_.rsplit(".", 1)
+    return family, action
 
 
 def _is_id(value: object) -> bool:
     return isinstance(value, str) and _FIT_ID.fullmatch(value) is not None
 
 
-def _record(action: str, raw: Mapping[str, Any]) -> str:
-    for name in _RECORDS.get(action, ("objectId",)):
-        value = raw.get(name)
+def _record(action: str, raw: _Raw) -> str:
+    for name in _RECORDS.get(action, _RECORD):
+        value = getattr(raw, name)
         if value is None:
             continue
         if type(value) is int or _is_id(value):
@@ -178,23 +224,15 @@ def _record(action: str, raw: Mapping[str, Any]) -> str:
     return ""
 
 
-def _time(raw: Mapping[str, Any], received_at: datetime) -> datetime:
-    time = from_milliseconds(raw.get("occurredAt"))
-    if time is None or not EARLIEST <= time <= received_at + AHEAD:
-        raise UnfitError("/occurredAt", "must be milliseconds between the year 2000 and now")
-    return time
-
-
 def _is_edit(change: _Change, fields: FieldRegistry) -> bool:
     """Whether a change is part of an edit session, and no event of its own."""
     if change.action == "propertyChange":
-        name = _property(change)
-        return not stage_of([name], {}, noun_of(change.object, fields), fields, _STAGES).moved
+        return not is_stage(_property(change), noun_of(change.object, fields), fields, _STAGES)
     return change.action == "associationChange"
 
 
 def _property(change: _Change) -> str:
-    name = change.raw.get("propertyName")
+    name = change.raw.propertyName
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
         raise UnfitError("/propertyName", "must be the name of a property")
     return name
@@ -202,8 +240,8 @@ def _property(change: _Change) -> str:
 
 def _value(change: _Change) -> object:
     """Return the value of a property; one that HubSpot keeps to itself is there all the same."""
-    value = change.raw.get("propertyValue")
-    return True if value == _REDACTED or (value and change.raw.get("isSensitive") is True) else value
+    value = change.raw.propertyValue
+    return True if value == _REDACTED or (value and change.raw.isSensitive is True) else value
 
 
 def _single(source: Source, change: _Change, fields: FieldRegistry) -> dict[str, Any]:
@@ -211,10 +249,10 @@ def _single(source: Source, change: _Change, fields: FieldRegistry) -> dict[str,
     if change.action == "propertyChange":
         values = {_property(change): _value(change)}
         told = stage_of(values, values, noun_of(change.object, fields), fields, _STAGES).told
-        return _of_record(source, change, fields, change.own, "stage_changed", change.time, values=values, **told)
+        return _of_record(source, change, fields, change.own, "stage_changed", change.at, values=values, **told)
     kind = _SINGLE.get(change.action)
     if kind is not None:
-        return _of_record(source, change, fields, change.own, kind, change.time)
+        return _of_record(source, change, fields, change.own, kind, change.at)
     return _other(source, change, fields)
 
 
@@ -226,18 +264,20 @@ def _other(source: Source, change: _Change, fields: FieldRegistry) -> dict[str, 
         source,
         id=change.own,
         type="privacy.deletion.requested" if is_request else f"hubspot.{change.family}.{change.action}",
-        time=change.time,
+        time=from_milliseconds(change.at),
         user=actor.user,
         origin=actor.origin,
         confidence=actor.confidence,
     )(object=noun_of(change.object, fields), record=change.record)
 
 
-def _session(source: Source, id_: str, changes: list[_Change], fields: FieldRegistry) -> dict[str, Any]:
+def _session(source: Source, changes: list[_Change], fields: FieldRegistry) -> dict[str, Any]:
     """Return the event of an edit session: each property as it was last."""
-    ordered = sorted(changes, key=lambda change: change.time)
-    values = {_property(change): _value(change) for change in ordered if change.action == "propertyChange"}
-    first = ordered[0]
+    if len(changes) > 1:
+        changes = sorted(changes, key=lambda change: change.at)
+    values = {_property(change): _value(change) for change in changes if change.action == "propertyChange"}
+    first = changes[0]
+    id_ = identity(first.action, first.portal, first.object, first.record, *first.actor, first.minute)
     return _of_record(source, first, fields, id_, "updated", first.minute, values=values)
 
 
@@ -247,7 +287,7 @@ def _of_record(
     fields: FieldRegistry,
     id_: str,
     kind: str,
-    time: datetime,
+    at: int,
     **more: Any,  # noqa: ANN401 - attributes of data
 ) -> dict[str, Any]:
     return record_event(
@@ -255,7 +295,7 @@ def _of_record(
         fields,
         id=id_,
         kind=kind,
-        time=time,
+        time=from_milliseconds(at),
         user=change.actor.user,
         object=noun_of(change.object, fields),
         record=change.record,

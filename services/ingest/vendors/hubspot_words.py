@@ -1,6 +1,7 @@
 """What HubSpot calls objects and the origins of changes, and what we call them. Pure."""
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from schemas.fields import FieldRegistry
@@ -44,6 +45,8 @@ _AUTOMATIONS: Final = ("AUTO_ASSOCIATE", "MERGE_")
 """What the names of further automations begin with."""
 _BULK: Final = "CRM_UI_BULK_ACTION"
 _USER: Final = re.compile(r"userId:([0-9]{1,20})")
+_LONGEST: Final = 64
+"""No name that is known is longer, and no id of a user."""
 
 
 class Actor(NamedTuple):
@@ -57,10 +60,14 @@ class Actor(NamedTuple):
 
 def actor_of(change_source: object, source_id: object) -> Actor:
     """Return the actor in ``changeSource`` and ``sourceId``; what HubSpot did not document is ``unknown``."""
-    match = _USER.fullmatch(source_id) if isinstance(source_id, str) else None
+    source = change_source[:_LONGEST] if isinstance(change_source, str) else ""
+    return _actor(source, source_id[:_LONGEST] if isinstance(source_id, str) else "")
+
+
+@lru_cache(4096)
+def _actor(change_source: str, source_id: str) -> Actor:
+    match = _USER.fullmatch(source_id)
     user = match[1] if match else None
-    if not isinstance(change_source, str):
-        return Actor(user, "unknown", "none", bulk=False)
     origin = _ORIGINS.get(change_source)
     if origin is None and change_source.startswith(_AUTOMATIONS):
         origin = "automation"

@@ -1,7 +1,9 @@
 """What every way out of Salesforce has in common: ids of 15 and 18 characters, ``changeOrigin``, logins. Pure."""
 
 import re
+import string
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from schemas.sources import SalesforceOptions, Source
@@ -9,8 +11,11 @@ from services.ingest.vendors.documents import number, text
 from services.ingest.vendors.shape import event, from_milliseconds, from_text, identity, options
 
 _SHORT: Final = re.compile(r"[A-Za-z0-9]{15}")
+_LENGTHS: Final = (15, 18)
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_BITS: Final = {ord(one): "1" if one.isupper() else "0" for one in string.ascii_letters + string.digits}
 _NOBODY: Final = "0" * 15
+_NONE: Final[frozenset[str]] = frozenset()
 _ORIGIN: Final = re.compile(r"com/salesforce/api/([a-z]{1,32})/[0-9.]{1,8}(?:;client=([^;]{0,200}))?")
 _SUCCESS: Final = "success"
 _BROWSER: Final = "browser"
@@ -22,34 +27,44 @@ def long_id(value: object) -> str | None:
     The last three say which of the fifteen are capitals, so that ids differ without regard to case.
     """
     given = text(value)
+    return _long(given) if len(given) in _LENGTHS else given or None
+
+
+@lru_cache(4096)
+def _long(given: str) -> str | None:
     if len(given) == 18 and given.isascii() and given.isalnum():  # noqa: PLR2004 - the long form
         given = given[:15] if _fits(given) else given
     if not _SHORT.fullmatch(given):
-        return given or None
+        return given
     return None if given == _NOBODY else given + _suffix(given)
 
 
 def _suffix(short: str) -> str:
-    """Return the three characters that spell the capitals of fifteen."""
-    groups = (short[0:5], short[5:10], short[10:15])
-    capitals = (sum(1 << place for place, one in enumerate(group) if one.isupper()) for group in groups)
-    return "".join(_LETTERS[number] for number in capitals)
+    """Return the three characters that spell the capitals of fifteen, of each five the first as the least."""
+    bits = short.translate(_BITS)[::-1]
+    return _LETTERS[int(bits[10:], 2)] + _LETTERS[int(bits[5:10], 2)] + _LETTERS[int(bits[:5], 2)]
 
 
 def _fits(long: str) -> bool:
     return long[15:].upper() == _suffix(long[:15])
 
 
+def software_of(source: Source) -> frozenset[str]:
+    """Return the ids of the users of ``source`` that are declared to be software."""
+    declared = options(source, SalesforceOptions).software_users
+    return frozenset(filter(None, map(long_id, declared))) if declared else _NONE
+
+
 def origin_of(source: Source, change_origin: str, user: str | None) -> tuple[str, str]:
     """Return the origin that ``changeOrigin`` tells, and how that is known."""
-    known = options(source, SalesforceOptions)
-    if user is not None and user in {long_id(each) for each in known.software_users}:
+    if user is not None and user in software_of(source):
         return "automation", "inferred"
     if not change_origin:
         return "automation", "inferred"  # neither Lightning nor an API: Setup, Classic, a flow
     match = _ORIGIN.fullmatch(change_origin)
     if match is None:
         return "unknown", "none"
+    known = options(source, SalesforceOptions)
     client = (match[2] or "").strip("/").split("/")[0].casefold()
     if match[1] == "bulkapi" or client in {each.casefold() for each in known.import_clients}:
         return "import", "stated"

@@ -6,11 +6,12 @@ day. ``SessionId`` opens the sender's own API: it is never read, and taken out o
 """
 
 import re
+from collections.abc import Container
 from typing import Any, Final
 
 from schemas.fields import FieldRegistry
-from schemas.sources import SalesforceOptions, Source
-from services.ingest.vendors.salesforce import long_id, moment
+from schemas.sources import Source
+from services.ingest.vendors.salesforce import long_id, moment, software_of
 from services.ingest.vendors.shape import (
     LIMITED,
     OVERLOADED,
@@ -24,11 +25,10 @@ from services.ingest.vendors.shape import (
     Reply,
     Vendor,
     identity,
-    options,
     record_event,
     same,
 )
-from services.ingest.vendors.soap import Message, Notification, read
+from services.ingest.vendors.soap import Notification, read
 
 _ENVELOPE: Final = (
     b'<?xml version="1.0" encoding="UTF-8"?>'
@@ -64,12 +64,13 @@ def _parse(source: Source, delivery: Delivery, fields: FieldRegistry) -> Reading
         raise MalformedError("has no notification, or too many")
     events: list[dict[str, Any]] = []
     bad: list[Bad] = []
+    organization, software = long_id(message.organization), software_of(source)
     for place, notification in enumerate(message.notifications):
         lacking = _lacking(notification)
         if lacking:
             bad.append(Bad(f"/notifications/{place}", lacking))
         else:
-            events.append(_event(source, fields, message, notification))
+            events.append(_event(source, fields, organization, software, notification))
     return Reading(events, bad)
 
 
@@ -79,20 +80,27 @@ def _lacking(notification: Notification) -> str:
     return "" if notification.object and notification.fields.get("Id") else "has no sObject with a type and an Id"
 
 
-def _event(source: Source, fields: FieldRegistry, message: Message, notification: Notification) -> dict[str, Any]:
+def _event(
+    source: Source,
+    fields: FieldRegistry,
+    organization: str | None,
+    software: Container[str],
+    notification: Notification,
+) -> dict[str, Any]:
     told = notification.fields
-    created, modified = moment(told.get("CreatedDate")), moment(told.get("LastModifiedDate"))
+    modified = moment(told.get("LastModifiedDate"))
+    same_text = told.get("CreatedDate") == told.get("LastModifiedDate")
+    created = modified if same_text else moment(told.get("CreatedDate"))
     kind = "created" if created is not None and created == modified else "updated"
     kind = "deleted" if told.get("IsDeleted") == "true" else kind
     user = long_id(told.get("LastModifiedById"))
     if user is None and kind == "created":
         user = long_id(told.get("CreatedById"))
-    software = {long_id(each) for each in options(source, SalesforceOptions).software_users}
     by_software = user is not None and user in software
     return record_event(
         source,
         fields,
-        id=identity(long_id(message.organization), long_id(notification.id)),
+        id=identity(organization, long_id(notification.id)),
         kind=kind,
         time=modified or moment(told.get("SystemModstamp")),
         user=user,

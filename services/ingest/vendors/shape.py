@@ -21,7 +21,9 @@ from services.ingest.normalise import States, state_of
 from services.ingest.problems import CONTENT_TYPE, RETRY_SOON, problem
 
 NOTHING: Final = b""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACT: Final = 1 << 42
+"""Milliseconds up to the year 2109: as seconds in floating point they still are exact to the microsecond."""
 _MOST_PARAMETERS: Final = 64
 
 
@@ -158,8 +160,10 @@ def from_milliseconds(value: object) -> datetime | None:
     """Return the instant of milliseconds since 1970; None when it is none."""
     if type(value) is not int:
         return None
+    if 0 <= value < _EXACT:
+        return datetime.fromtimestamp(value / 1000, UTC)
     try:
-        return _EPOCH + timedelta(milliseconds=value)
+        return EPOCH + timedelta(milliseconds=value)
     except OverflowError:
         return None
 

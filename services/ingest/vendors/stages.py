@@ -24,6 +24,9 @@ class Stage(NamedTuple):
         return "stage_changed" if self.moved and kind == "updated" else kind
 
 
+_UNMOVED: Final = Stage(moved=False)
+
+
 def stage_of(
     names: Iterable[str], values: Mapping[str, Any], noun: str, fields: FieldRegistry, usual: Container[str]
 ) -> Stage:
@@ -32,10 +35,22 @@ def stage_of(
     ``usual`` are the CRM's own names of the stage field, in lower case.
     """
     noun = fields.nouns.get(noun.casefold(), noun)
-    changed = sorted(names)
-    if any(fields.facts.get((noun, name.casefold())) == "stage" for name in changed):
-        return Stage(moved=True)
-    own = [name for name in changed if name.casefold() in usual]
-    found = values.get(own[0]) if own else None
+    facts = fields.facts
+    own = None
+    for name in names:
+        folded = name.casefold()
+        if facts.get((noun, folded)) == "stage":
+            return Stage(moved=True)
+        if folded in usual and (own is None or name < own):
+            own = name
+    if own is None:
+        return _UNMOVED
+    found = values.get(own)
     short = type(found) is int or (isinstance(found, str) and 0 < len(found.strip()) <= _LONGEST)
-    return Stage(bool(own), found if short else None)
+    return Stage(moved=True, name=found if short else None)
+
+
+def is_stage(name: str, noun: str, fields: FieldRegistry, usual: Container[str]) -> bool:
+    """Whether the field ``name`` of a ``noun``, as the registry calls it, is its stage."""
+    name = name.casefold()
+    return name in usual or fields.facts.get((noun, name)) == "stage"
