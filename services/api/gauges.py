@@ -29,6 +29,7 @@ SHARE: Final = 20
 MOST_GROUPS: Final = 500
 MOST_TENANTS: Final = 200
 
+WAVE_CONNECTED: Final = "wave_connected"
 _GROUP: Final = ("tenant", "dimension", "key", "window")
 FAMILIES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "uptake_adoption_licensed": ("People with a licence today.", ("tenant", "dimension", "key")),
@@ -39,6 +40,7 @@ FAMILIES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "People of a wave connected by D+n, once that day is over.",
         ("tenant", "wave", "n"),
     ),
+    "uptake_metric_unknown": ("Values that are not known, by the reason.", ("tenant", "metric", "reason")),
     "uptake_alerts_open": ("Open alerts.", ("tenant", "rule", "severity")),
 }
 
@@ -119,12 +121,14 @@ async def _groups(connection: Connection, tenant: Tenant, today: date) -> list[S
 
 async def _rest(connection: Connection, tenant: Tenant) -> list[Sample]:
     waves = await store.waves(connection, tenant.id, tenant.min_group)
+    unknown = await store.unknown_connections(connection, tenant.id)
     alerts = await store.alerts(connection, tenant.id)
     return [
         *(
             Sample("uptake_wave_connected_ratio", (tenant.id, w["wave"], str(w["n"])), w["num"] / w["den"])
             for w in waves
         ),
+        *(Sample("uptake_metric_unknown", (tenant.id, WAVE_CONNECTED, u["reason"]), u["values"]) for u in unknown),
         *(Sample("uptake_alerts_open", (tenant.id, a["rule"], a["severity"]), a["alerts"]) for a in alerts),
     ]
 

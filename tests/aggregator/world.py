@@ -4,7 +4,7 @@ It answers what the store answers: cohorts, stragglers, weeks and same people, b
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
@@ -134,9 +134,11 @@ class Book:
     alerts: dict[str, Alert] = field(default_factory=dict)
     history: list[Change] = field(default_factory=list)
 
-    def advance(self, findings: Iterable[Finding], now: datetime) -> list[str]:
+    def advance(
+        self, findings: Iterable[Finding], now: datetime, unjudged: Container[tuple[str, str | None]] = ()
+    ) -> list[str]:
         """Advance to ``now``; return what happened, one line a change."""
-        changes = advance("acme", self.alerts.values(), findings, now)
+        changes = advance("acme", self.alerts.values(), findings, now, unjudged)
         self.alerts.update((change.alert.fingerprint, change.alert) for change in changes)
         self.history += changes
         return [f"{change.kind} {change.alert.rule} {change.alert.subject_key}" for change in changes]

@@ -17,6 +17,8 @@ from tests.api.test_alerts import add_alert
 from tests.builders import SHARDS
 from tests.crew import until
 
+SHOWN = ("uptake_adoption", "uptake_wave", "uptake_metric", "uptake_alerts")
+
 
 @pytest.fixture
 def app(pool: Pool, clock: Clock) -> FastAPI:
@@ -69,6 +71,11 @@ async def test_a_scrape_shows_adoption_to_the_keys_that_may_know(
            ('acme', 'w', 1, 6, 8, true, '{anna}'), ('acme', 'w', 3, 6, 8, false, '{}'),
            ('acme', 'v', 1, 1, 2, true, '{}')"""
     )
+    await pool.execute(
+        """insert into wave_connection (tenant, wave, n, num, den, settled, missing, reason) values
+           ('acme', 'w', 10, 0, 8, false, '{}', 'login-source-stale'),
+           ('acme', 'w', 14, 0, 8, false, '{}', 'login-source-stale')"""
+    )
     await add_alert(pool, "a")
     await add_alert(pool, "b")
     await add_alert(pool, "c", state="resolved")
@@ -76,7 +83,7 @@ async def test_a_scrape_shows_adoption_to_the_keys_that_may_know(
 
     text = (await connect(await scrape_key(api, tenant="acme")).get("/metrics")).text
 
-    shown = [line for line in text.splitlines() if line.startswith(("uptake_adoption", "uptake_wave", "uptake_alerts"))]
+    shown = [line for line in text.splitlines() if line.startswith(SHOWN)]
     assert sorted(shown) == sorted(
         [
             'uptake_adoption_licensed{dimension="team",key="North",tenant="acme"} 12.0',
@@ -86,6 +93,7 @@ async def test_a_scrape_shows_adoption_to_the_keys_that_may_know(
                 for window in ("1d", "7d", "28d")
             ),
             'uptake_wave_connected_ratio{n="1",tenant="acme",wave="w"} 0.75',
+            'uptake_metric_unknown{metric="wave_connected",reason="login-source-stale",tenant="acme"} 2.0',
             'uptake_alerts_open{rule="user-never-logged-in-d3",severity="critical",tenant="acme"} 2.0',
         ]
     )

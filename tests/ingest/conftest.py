@@ -33,6 +33,7 @@ async def furnish(database: str) -> None:
         await add_source(connection, "pipedrive-eu", "pipedrive", f"uptake:{SECRET}")
         await add_source(connection, "zoho-eu", "zoho", SECRET)
         await add_source(connection, "segment-web", "segment", samples_segment.KEY)
+        await add_source(connection, "segment-slow", "segment", "a-slow-key", requests_per_second=1)
         await add_source(connection, "rudder-web", "rudderstack", samples_rudderstack.KEY)
         await add_source(connection, "posthog-web", "posthog", samples_posthog.KEY)
     finally:

@@ -11,7 +11,6 @@ from typing import Final
 
 HERE: Final = Path(__file__).with_name("sdks")
 LOCK: Final = HERE / "package-lock.json"
-SCRIPT: Final = HERE / "send.mjs"
 OLDEST: Final = 20
 _MARK: Final = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
 CACHE: Final = Path.home() / ".cache" / "uptake" / f"sdks-{_MARK}"

@@ -3,6 +3,7 @@
 Each is asked twice: the library itself whether it has succeeded, and the log what is on it.
 """
 
+import gzip
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import posthog
 import pytest
 import rudderstack.analytics.client
@@ -163,12 +165,11 @@ async def test_the_standard_webhooks_library_signs_what_is_taken(
     assert await done_by(house_broker, person, at_least=1) == [("crm.record.updated", None, "/hooks/signed-tool")]
 
 
-@pytest.fixture(scope="module")
-def node(house: Ingest) -> Any:
-    """What the libraries from npm say, each of which has sent."""
+def _say(house: Ingest, script: str) -> Any:
+    """Return what the libraries from npm say in ``script``, each of which has sent."""
     keys = {"posthog": POSTHOG, "segment": SEGMENT, "rudderstack": RUDDER, "standardwebhooks": KEY}
     done = subprocess.run(
-        ["node", npm.SCRIPT, house.url, json.dumps(keys)],
+        ["node", npm.HERE / script, house.url, json.dumps(keys)],
         env={"PATH": os.environ["PATH"], "SDK_MODULES": str(npm.modules())},
         capture_output=True,
         text=True,
@@ -179,6 +180,24 @@ def node(house: Ingest) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.fixture(scope="module")
+def sent(house: Ingest) -> Any:
+    return _say(house, "send.mjs")
+
+
+@pytest.fixture(scope="module")
+def browsed(house: Ingest) -> Any:
+    return _say(house, "browse.mjs")
+
+
+def login(source: str) -> tuple[str, str | None, str]:
+    return "crm.session.login", None, f"/hooks/{source}"
+
+
+def used(feature: str, source: str) -> tuple[str, str | None, str]:
+    return "crm.feature.used", feature, f"/hooks/{source}"
+
+
 @pytest.mark.npm
 @pytest.mark.parametrize(
     ("library", "success", "person", "events"),
@@ -187,23 +206,15 @@ def node(house: Ingest) -> Any:
             "posthog",
             {"flushed": 3, "errors": [], "flags": {}},
             "node-posthog",
-            [
-                ("crm.feature.used", "Deal Saved", "/hooks/posthog-web"),
-                ("crm.session.login", None, "/hooks/posthog-web"),
-            ],
+            [used("Deal Saved", "posthog-web"), login("posthog-web")],
         ),
         (
             "segment",
             {"delivered": 3, "errors": []},
             "node-segment",
-            [("crm.feature.used", "page", "/hooks/segment-web"), ("crm.session.login", None, "/hooks/segment-web")],
+            [used("page", "segment-web"), login("segment-web")],
         ),
-        (
-            "rudderstack",
-            {"delivered": 2, "errors": []},
-            "node-rudder",
-            [("crm.session.login", None, "/hooks/rudder-web")],
-        ),
+        ("rudderstack", {"delivered": 2, "errors": []}, "node-rudder", [login("rudder-web")]),
         (
             "standardwebhooks",
             {"status": 202, "errors": []},
@@ -213,13 +224,111 @@ def node(house: Ingest) -> Any:
     ],
     ids=["posthog-node", "@segment/analytics-node", "@rudderstack/rudder-sdk-node", "standardwebhooks"],
 )
-async def test_the_libraries_from_npm_succeed(
-    node: dict[str, Any],
+async def test_the_libraries_for_servers_from_npm_succeed(
+    sent: dict[str, Any],
     house_broker: Broker,
     library: str,
     success: dict[str, Any],
     person: str,
     events: list[tuple[str, str | None, str]],
 ) -> None:
-    assert node[library] == success
+    assert sent[library] == success
     assert await done_by(house_broker, person, at_least=len(events)) == events
+
+
+@pytest.mark.npm
+@pytest.mark.parametrize(
+    ("library", "answers", "person", "events"),
+    [
+        (
+            "posthog",
+            [f"GET /array/{POSTHOG}/config 200", "POST /e/ 200", "POST /e/ 200", "POST /flags/ 200"],
+            "browser-posthog",
+            [used("page", "posthog-web"), login("posthog-web")],
+        ),
+        (
+            "segment",
+            [
+                f"GET /v1/projects/{SEGMENT}/settings 200",
+                *("POST /v1/i 200", "POST /v1/p 200", "POST /v1/p 200", "POST /v1/t 200"),
+            ],
+            "browser-segment",
+            [used("page", "segment-web"), login("segment-web")],
+        ),
+        (
+            "rudderstack",
+            ["GET /sourceConfig/ 200", "POST /v1/identify 200", "POST /v1/page 200", "POST /v1/track 200"],
+            "browser-rudder",
+            [login("rudder-web")],
+        ),
+    ],
+    ids=["posthog-js", "@segment/analytics-next", "@rudderstack/analytics-js"],
+)
+async def test_the_libraries_for_browsers_succeed_from_a_page_of_another_origin(
+    browsed: dict[str, Any],
+    house_broker: Broker,
+    library: str,
+    answers: list[str],
+    person: str,
+    events: list[tuple[str, str | None, str]],
+) -> None:
+    assert browsed[library] == answers
+    assert await done_by(house_broker, person, at_least=len(events)) == events
+
+
+# ---------------------------------------------------------------- what no library does here
+
+
+def test_a_key_opens_its_own_kind_of_source_only_and_stands_in_no_log(house: Ingest) -> None:
+    posthog_event = samples_posthog.of_server()
+    segment_call = samples_segment.track(writeKey=None)
+    answers = [
+        httpx.post(f"{house.url}{path}", json=body, auth=auth).status_code
+        for path, body, auth in (
+            ("/v1/track", segment_call, (SEGMENT, "")),
+            ("/v1/track", segment_call, (POSTHOG, "")),
+            ("/v1/track", segment_call, ("unknown", "")),
+            ("/v1/track", segment_call, None),
+            ("/i/v0/e/", {"api_key": POSTHOG, **posthog_event}, None),
+            ("/i/v0/e/", {"api_key": SEGMENT, **posthog_event}, None),
+            ("/i/v0/e/", posthog_event, None),
+        )
+    ]
+
+    assert answers == [200, 401, 401, 401, 200, 401, 401]
+    assert not any(key in house.log for key in (SEGMENT, POSTHOG, RUDDER))
+
+
+def test_answers_are_in_the_words_of_each_kind_and_any_page_may_read_them(house: Ingest) -> None:
+    packed = gzip.compress(json.dumps(samples_posthog.batch(samples_posthog.of_browser())).encode())
+    bad_item = samples_segment.batch(samples_segment.track(), {"type": "unknown"})
+    text = {"content-type": "text/plain"}
+    told = [
+        httpx.post(f"{house.url}{path}", content=content, headers=headers)
+        for path, content, headers in (
+            ("/e/", packed, text),
+            ("/e/", packed[:-9], text),
+            ("/e/", b"{", text),
+            ("/e/", b"x" * (5 * 1024 * 1024 + 1), text),
+            ("/v1/b", json.dumps(bad_item).encode(), text),
+            ("/v1/b", b"{", {**text, **samples_segment.BASIC}),
+            ("/v1/batch", b'{"batch":[]}', samples_rudderstack.BASIC),
+        )
+    ]
+
+    assert [answer.status_code for answer in told] == [200, 400, 400, 413, 200, 400, 200]
+    assert [told[place].text for place in (0, 4, 6)] == ['{"status":1}', '{"success":true}', "OK"]
+    assert [answer.json().keys() >= {"code", "message"} for answer in (told[5],)] == [True]
+    assert all(answer.headers["access-control-allow-origin"] == "*" for answer in told if answer.status_code != 413)
+    assert not any("access-control-allow-credentials" in answer.headers for answer in told)
+
+
+def test_who_sends_too_fast_is_told_when_to_come_back(house: Ingest) -> None:
+    refused = None
+    for _ in range(12):
+        answer = httpx.post(f"{house.url}/v1/batch", json={"batch": []}, auth=("a-slow-key", ""))
+        refused = answer if answer.status_code == 429 else refused
+
+    assert refused is not None
+    assert refused.headers["retry-after"].isdigit()
+    assert refused.headers["access-control-allow-origin"] == "*"

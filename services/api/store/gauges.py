@@ -20,6 +20,16 @@ async def waves(connection: Connection, tenant: str, min_group: int) -> list[Row
     return rows
 
 
+async def unknown_connections(connection: Connection, tenant: str) -> list[Row]:
+    """Return how many D+n are unknown, by the reason."""
+    rows: list[Row] = await connection.fetch(
+        """select reason, count(*) as values from wave_connection where tenant = $1 and reason is not null
+           group by reason order by reason""",
+        tenant,
+    )
+    return rows
+
+
 async def alerts(connection: Connection, tenant: str) -> list[Row]:
     """Return the number of open alerts by rule and severity."""
     rows: list[Row] = await connection.fetch(

@@ -110,8 +110,12 @@ def _values(change: Change) -> dict[str, Any] | None:
     """Return the attributes that somebody set, by name."""
     if change.attributes is None or change.message.casefold() in ("delete", "retrieve"):
         return None
-    own = _OWN | {f"{change.table}id"}
-    return {name: plain(value) for name, value in change.attributes.items() if name.casefold() not in own}
+    key = f"{change.table}id"
+    return {
+        name: plain(value)
+        for name, value in change.attributes.items()
+        if (folded := name.casefold()) not in _OWN and folded != key
+    }
 
 
 def _agent_status(source: Source, change: Change, name: str, time: datetime | None) -> Reading:
@@ -163,8 +167,8 @@ def _on_behalf_of(change: Change) -> str | None:
 
 def _origin(source: Source, change: Change) -> tuple[str, str]:
     """Return where the change came from, and how that is known."""
-    software = {guid(user) for user in options(source, DataverseOptions).application_users}
-    if change.user is not None and change.user in software:
+    software = options(source, DataverseOptions).application_users
+    if change.user is not None and software and change.user in map(guid, software):
         return "automation", "inferred"
     depth = change.context.get("Depth")
     if type(depth) is int and depth > 1:

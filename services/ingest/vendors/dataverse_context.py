@@ -56,28 +56,31 @@ def change_of(context: dict[str, Any], delivery: Delivery) -> Change:
 
 def pairs(value: object) -> dict[str, Any]:
     """Return a serialised dictionary, ``[{"key": …, "value": …}]``, as one."""
-    found = (item for item in listing(value) if isinstance(item, dict) and isinstance(item.get("key"), str))
-    return {item["key"]: item.get("value") for item in found}
+    return {
+        item["key"]: item.get("value") for item in listing(value) if type(item) is dict and type(item.get("key")) is str
+    }
 
 
 def plain(value: object) -> object:
     """Return the bare value of an EntityReference, an OptionSetValue, Money or a list of them; a zero GUID is none."""
-    if isinstance(value, dict):
-        value = next((value[inner] for inner in ("Value", "Id", "Entities") if inner in value), value)
-    return None if isinstance(value, str) and value.replace("-", "") == _NOBODY else value
+    if type(value) is dict:
+        value = value.get("Value", value.get("Id", value.get("Entities", value)))
+    return None if type(value) is str and value[:1] == "0" and value.replace("-", "") == _NOBODY else value
 
 
 def guid(value: object) -> str | None:
     """Return a GUID in its usual spelling; the zero GUID is none."""
-    bare = text(value).casefold().strip("{}")
-    return bare if _GUID.fullmatch(bare) and bare.replace("-", "") != _NOBODY else None
+    if type(value) is not str:
+        return None
+    bare = value.strip().casefold().strip("{}")
+    return bare if _GUID.fullmatch(bare) and bare.strip("0-") else None
 
 
 def time_of(change: Change, now: datetime) -> datetime | None:
     """Return when it happened: as the record says, else as the operation does; None: unknown."""
     attributes = change.attributes or {}
     given = (attributes.get("modifiedon"), attributes.get("createdon"), change.context.get("OperationCreatedOn"))
-    return next((moment for value in given for moment in _moments(value, now)), None)
+    return next((moment for value in given if value is not None for moment in _moments(value, now)), None)
 
 
 def _moments(value: object, now: datetime) -> Iterator[datetime]:

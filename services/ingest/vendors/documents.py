@@ -54,7 +54,9 @@ def number(value: object) -> int | None:
 
 def key(value: object) -> str | None:
     """Return an id as text, whether it was sent as text or as a number."""
-    return str(value) if type(value) is int else text(value) or None
+    if type(value) is str:
+        return value.strip() or None
+    return str(value) if type(value) is int else None
 
 
 def authorization(headers: Mapping[str, str]) -> list[bytes]:

@@ -121,10 +121,15 @@ def _contract(item: _Item) -> dict[str, str]:
     """Return the mapping of an event that already has the shape of the contract."""
     if not isinstance(item.value, dict):
         raise UnfitError("", "must be an object")
-    if not isinstance(item.value.get("data"), dict | None):
+    data = item.value.get("data")
+    if not isinstance(data, dict | None):
         raise UnfitError("/data", "must be an object")
-    own = {"type": "/type", "time": "/time" if "time" in item.value else "/timestamp"}
-    return {**_DATA, **own} if item.identity is not None else {**_DATA, **own, "id": "/id"}
+    mapping = {name: _DATA[name] for name in data or () if name in _DATA}
+    mapping["type"] = "/type"
+    mapping["time"] = "/time" if "time" in item.value else "/timestamp"
+    if item.identity is None:
+        mapping["id"] = "/id"
+    return mapping
 
 
 def _add_others(data: dict[str, Any], given: Mapping[str, Any]) -> None:

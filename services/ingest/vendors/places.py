@@ -6,7 +6,7 @@ pointer and the reason, never with what stands there.
 
 import re
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,15 @@ _LONGEST_INDEX: Final = 4
 _COUNTS: Final = frozenset({"rows", "fields_required", "fields_filled"})
 _TRUTHS: Final = frozenset({"automatic", "bulk"})
 _TEXTS: Final = frozenset({"email", "environment", "method", "object", "delivery", "close_date"})
+_COUNT: Final = (int,)
+_KEY: Final[tuple[tuple[type, ...], str]] = ((str, int), "text or a whole number")
+_FORMS: Final[dict[str, tuple[tuple[type, ...], str]]] = (
+    dict.fromkeys(_COUNTS, (_COUNT, "a whole number from 0 on"))
+    | dict.fromkeys(_TRUTHS, ((bool,), "true or false"))
+    | dict.fromkeys(_TEXTS, ((str,), "text"))
+    | {"time": ((str, int, float), "an instant")}
+)
+"""The types that attributes have, and what they are called; the others are keys."""
 
 
 class UnfitError(Exception):
@@ -39,15 +48,19 @@ class UnfitError(Exception):
 
 def at(value: Any, pointer: str) -> Any:  # noqa: ANN401 - any JSON
     """Return what stands at the JSON ``pointer`` (RFC 6901) in ``value``; None when nothing does."""
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict):
+    for name in _steps(pointer):
+        if type(value) is dict:
             value = value.get(name)
-        elif isinstance(value, list) and name.isdecimal() and len(name) <= _LONGEST_INDEX:
+        elif type(value) is list and name.isdecimal() and len(name) <= _LONGEST_INDEX:
             value = value[int(name)] if int(name) < len(value) else None
         else:
             return None
     return value
+
+
+@lru_cache(4096)
+def _steps(pointer: str) -> tuple[str, ...]:
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
 
 
 def text(value: object, pointer: str) -> str:
@@ -70,7 +83,7 @@ def joined(name: str, place: str, item: object) -> str | None:
     if place.startswith(CONSTANT):
         return place.removeprefix(CONSTANT)
     found: list[str] = []
-    places = pointers(name, place)
+    places = _pointers(name, place)
     for pointer in places:
         value = at(item, pointer)
         if isinstance(value, bool):
@@ -80,6 +93,11 @@ def joined(name: str, place: str, item: object) -> str | None:
         elif value is not None:
             raise UnfitError(pointer, "must be text, a whole number, true or false")
     return None if not found or (name == "id" and len(found) < len(places)) else " ".join(found)
+
+
+@lru_cache(4096)
+def _pointers(name: str, place: str) -> tuple[str, ...]:
+    return tuple(pointers(name, place))
 
 
 def pointer_of(place: str) -> str:
@@ -98,18 +116,8 @@ def typed(name: str, place: str, item: object) -> Any:  # noqa: ANN401 - any sca
     value = at(item, place)
     if value is None:
         return None
-    kind = type(value)
-    if name in _COUNTS:
-        fits, wanted = kind is int and value >= 0, "a whole number from 0 on"
-    elif name in _TRUTHS:
-        fits, wanted = kind is bool, "true or false"
-    elif name in _TEXTS:
-        fits, wanted = kind is str, "text"
-    elif name == "time":
-        fits, wanted = kind in (str, int, float), "an instant"
-    else:
-        fits, wanted = kind in (str, int), "text or a whole number"
-    if not fits:
+    kinds, wanted = _FORMS.get(name, _KEY)
+    if type(value) not in kinds or (kinds is _COUNT and value < 0):
         raise UnfitError(place, f"must be {wanted}")
     return _date(place, value) if name == "close_date" else value
 

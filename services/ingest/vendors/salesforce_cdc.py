@@ -63,6 +63,8 @@ class _Told(NamedTuple):
     """One message, out of its envelope."""
 
     payload: dict[str, Any]
+    header: dict[str, Any] | None
+    """Its ChangeEventHeader; None where it is no change."""
     name: str
     """How the envelope calls it (``AccountChangeEvent``, ``LoginEventStream``)."""
     at: datetime | None
@@ -104,29 +106,26 @@ def _opened(item: dict[str, Any]) -> _Told:
     if "ChangeEventHeader" not in payload:
         payload = mapping(payload.get("event")) or payload  # beside its replayId
     name = text(item.get("detail-type")) or text(item.get("channel")).rpartition("/")[2]
-    return _Told(payload, name, moment(item.get("time")) if "detail" in item else None)
+    header = payload.get("ChangeEventHeader", payload)
+    plain = None if header is payload else {name: _plain(value) for name, value in mapping(_plain(header)).items()}
+    return _Told(payload, plain, name, moment(item.get("time")) if "detail" in item else None)
 
 
 def _plain(value: object) -> object:
     """Return the value in an Avro union, ``{"string": …}``; other values as they are."""
-    if isinstance(value, dict) and len(value) == 1:
+    if type(value) is dict and len(value) == 1:
         [(branch, inner)] = value.items()
         if branch in _UNION or branch.startswith("com.sforce."):
             return inner
     return value
 
 
-def _header(told: _Told) -> dict[str, Any]:
-    header = mapping(_plain(told.payload.get("ChangeEventHeader")))
-    return {name: _plain(value) for name, value in header.items()}
-
-
 def _lacking(told: _Told) -> str:
     """Return what keeps a message from being understood; nothing when it is."""
-    if "ChangeEventHeader" not in told.payload:
+    header = told.header
+    if header is None:
         known = told.name in ("LoginEventStream", "LoginAsEventStream", "LogoutEventStream")
         return "" if known or "LoginType" in told.payload else "is neither a change nor a login"
-    header = _header(told)
     if text(header.get("changeType")) not in _KINDS:
         return "has no changeType that is known"
     if not (text(header.get("transactionKey")) and _object(told, header)):
@@ -137,7 +136,7 @@ def _lacking(told: _Told) -> str:
 
 def _states(told: _Told) -> int:
     """Return how many states of fields a message may become: each record that it names gets all its fields."""
-    header = _header(told)
+    header = told.header or {}
     names = len(told.payload) + len(listing(header.get("nulledFields")))
     return names * max(1, len(listing(header.get("recordIds"))))
 
@@ -147,8 +146,8 @@ def _object(told: _Told, header: dict[str, Any]) -> str:
 
 
 def _events(source: Source, fields: FieldRegistry, told: _Told) -> Iterator[dict[str, Any]]:
-    if "ChangeEventHeader" in told.payload:
-        yield from _changes(source, fields, told, _header(told))
+    if told.header is not None:
+        yield from _changes(source, fields, told, told.header)
         return
     row = {name: _plain(value) for name, value in told.payload.items()}
     impersonated = told.name == "LoginAsEventStream" or "LoginAsCategory" in row or "DelegatedUsername" in row
@@ -164,22 +163,25 @@ def _changes(source: Source, fields: FieldRegistry, told: _Told, header: dict[st
     origin, confidence = origin_of(source, text(header.get("changeOrigin")), user)
     values = _values(told.payload, header) if change in ("CREATE", "UPDATE", "UNDELETE") else None
     stage = stage_of(values or {} if change == "UPDATE" else {}, values or {}, noun, fields, _STAGES)
-    records = [key(each) for each in listing(header["recordIds"])]
+    kind, told_stage = stage.kind(_KINDS[change]), stage.told
+    time = moment(header.get("commitTimestamp")) or told.at
+    transaction, number = text(header["transactionKey"]), key(header.get("sequenceNumber"))
+    records = [long_id(key(each)) for each in listing(header["recordIds"])]
     for record in records:
         yield record_event(
             source,
             fields,
-            id=identity(text(header["transactionKey"]), key(header.get("sequenceNumber")), long_id(record) or noun),
-            kind=stage.kind(_KINDS[change]),
-            time=moment(header.get("commitTimestamp")) or told.at,
+            id=identity(transaction, number, record or noun),
+            kind=kind,
+            time=time,
             user=user,
             object=noun,
-            record=long_id(record),
+            record=record,
             values=values,
             origin=origin,
             confidence=confidence,
             bulk=True if len(records) > 1 or change == "GAP_OVERFLOW" else None,
-            **stage.told,
+            **told_stage,
         )
 
 
@@ -188,20 +190,20 @@ def _values(payload: dict[str, Any], header: dict[str, Any]) -> dict[str, Any]:
 
     What the Pub/Sub API decodes has every field, with null for those that did not change.
     """
-    emptied = set(_names(header.get("nulledFields")))
-    changed = emptied | set(_names(header.get("changedFields")))
+    emptied = _names(header.get("nulledFields"))
+    changed = emptied | _names(header.get("changedFields"))
     whole = text(header["changeType"]) in _WHOLE
     values = {
-        name: _plain(value)
+        name: value if type(value) is str else _plain(value)
         for name, value in payload.items()
         if name not in _OWN and (whole or value is not None or name in changed)
     }
-    return values | dict.fromkeys(emptied - _OWN)
+    return values | dict.fromkeys(emptied - _OWN) if emptied else values
 
 
-def _names(value: object) -> Iterator[str]:
-    """Give the names of fields in a list; the Pub/Sub API has bitmaps there until they are decoded."""
-    return (each for each in listing(_plain(value)) if isinstance(each, str) and not _BITMAP.fullmatch(each))
+def _names(value: object) -> set[str]:
+    """Return the names of fields in a list; the Pub/Sub API has bitmaps there until they are decoded."""
+    return {each for each in listing(_plain(value)) if type(each) is str and not _BITMAP.fullmatch(each)}
 
 
 VENDOR: Final = Vendor(

@@ -266,19 +266,19 @@ def _add_fields(data: dict[str, Any], noun: str, values: Mapping[str, Any], fiel
 
 def state(value: object, fields: FieldRegistry) -> str:
     """Return the state that stands for a field's value."""
-    if fields.blanks and isinstance(value, str) and value.strip().casefold() in fields.blanks:
+    if type(value) is not str:
+        return "filled" if value is False else state_of(value)
+    if fields.blanks and value.strip().casefold() in fields.blanks:
         return "placeholder"
-    if value is False:
-        return "filled"
     found = state_of(value)
     return "filled" if found == value else found
 
 
 def _reference(value: object) -> str | int | None:
     """Return a key of a person or record; ids stay text, and what is no id is nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return value if isinstance(value, int) else value.strip() or None
+    if type(value) is str:
+        return value.strip() or None
+    return value if type(value) is int else None
 
 
 def _fact(fact: str, value: object) -> str | None:
