@@ -72,8 +72,9 @@ def encode(tenant: str, event: dict[str, Any]) -> Record:
         ("ce_source", event["source"].encode()),
         ("ce_type", event["type"].encode()),
     ]
-    if "time" in event:
-        headers.append(("ce_time", event["time"].encode()))
+    time = event.get("time")
+    if time is not None:
+        headers.append(("ce_time", time.encode()))
     key = person_key(tenant, event["data"].get("user"))
     return Record(key, _encode({**event, "specversion": "1.0", "tenant": tenant}), headers)
 

@@ -6,6 +6,7 @@ the sender, whatever comes in.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import traceback
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 _PREFIX: Final = "/v1/hooks/"
 _GZIP: Final = b"\x1f\x8b"
 _MOST_WAITING: Final = 1000
+_MOST_UNPROVEN: Final = 64 << 20
+"""How many bytes of strangers' deliveries may wait until it is known that they are strangers."""
 _RETRY_AFTER: Final = b"retry-after"
 _LARGE: Final = 64 * 1024
 """Letters of larger bodies are made beside the event loop."""
@@ -75,6 +78,7 @@ class Hooks:
         self._instruments = instruments
         self._clock = clock
         self._limits = Limits(rate)
+        self._unproven = 0
         self._public_url = public_url.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +123,7 @@ class Hooks:
             return "", delivery
         key = vendor.key_of(delivery) if vendor.key_of is not None else None
         if key is not None and key not in self._registry.by_key:
-            await self._look_again()
+            await self._look_again(delivery)
         source = self._registry.by_key.get(key or "")
         if source is None:
             greeting = _greeting(vendor, None, delivery)
@@ -133,22 +137,47 @@ class Hooks:
             source = self._registry.sources.get(name)
         return source
 
-    async def _look_again(self) -> None:
-        if self._registry.waiting < _MOST_WAITING:
+    async def _look_again(self, delivery: Delivery | None = None) -> None:
+        """Wait for a fresh reading of the sources.
+
+        Raises:
+            RegistryAwayError: Postgres does not answer, or too much waits for it.
+        """
+        size = 0 if delivery is None else len(delivery.body)
+        if self._registry.waiting >= _MOST_WAITING or self._unproven + size > _MOST_UNPROVEN:
+            raise RegistryAwayError("too much waits for it")
+        if delivery is not None:
+            vars(delivery).clear()  # a body that was read takes many times its bytes: a stranger's does not wait so
+        self._unproven += size
+        try:
             await self._registry.refresh()
+        finally:
+            self._unproven -= size
+
+    async def _proven(self, vendor: Vendor, source: Source, delivery: Delivery) -> Source | None:
+        """Return the source whose secret ``delivery`` shows; it may be newer than what is known here."""
+        if vendor.verify(source, delivery):
+            return source
+        with contextlib.suppress(RegistryAwayError):
+            await self._look_again(delivery)
+        fresh = self._registry.sources.get(source.id)
+        if fresh is None or fresh == source or fresh.kind != source.kind:
+            return None
+        return fresh if vendor.verify(fresh, delivery) else None
 
     async def _delivery(
         self, scope: Scope, receive: Receive, steps: Sequence[str], vendor: Vendor, source: Source | None
     ) -> Delivery | Reply:
         """Return the request as the adapter sees it, or what its sender is told instead."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {str(name, "latin-1"): str(value, "latin-1") for name, value in scope["headers"]}
         try:
             body = await read_body(receive, limit=MAX_BODY, too_large=problems.BODY_TOO_LARGE)
             if body[:2] == _GZIP:  # announced or not
                 body = unpack(body, limit=MAX_BODY, too_large=problems.BODY_TOO_LARGE)
         except RefusedError as refused:
-            too_large = refused.problem is problems.BODY_TOO_LARGE
-            return vendor.manners.too_large if too_large else vendor.manners.malformed
+            if refused.problem is problems.BODY_TOO_LARGE:
+                return vendor.manners.too_large
+            # what cannot be unpacked stays as it came: it must be proved before anything is said of it, and is kept
         parts = [step for step in steps if step]
         secret = parts.pop() if parts and vendor.key_of is None else None
         base = (source.options.public_url.rstrip("/") if source is not None else "") or self._public_url
@@ -165,23 +194,22 @@ class Hooks:
             received_at=self._clock(),
         )
 
-    def _answer_at_once(self, vendor: Vendor, source: Source, delivery: Delivery) -> Reply | None:
-        """Return the answer to what is no delivery of this source, or one too many; None: it is to be dealt with."""
-        greeting = _greeting(vendor, source, delivery)
+    async def _deal(self, vendor: Vendor, known: Source, delivery: Delivery) -> Reply:
+        manners = vendor.manners
+        greeting = _greeting(vendor, known, delivery)
         if greeting is not None:
             return greeting
         if delivery.method != "POST":
             return _WRONG_METHOD
-        if not vendor.verify(source, delivery):
-            return vendor.manners.unauthorized
+        source = await self._proven(vendor, known, delivery)
+        if source is None:
+            return manners.unauthorized
         wait = self._limits.wait(source.id, source.options.requests_per_second, delivery.received_at.timestamp())
-        return _later(vendor.manners.limited, wait) if wait else None
+        return _later(manners.limited, wait) if wait else await self._take(vendor, source, delivery)
 
-    async def _deal(self, vendor: Vendor, source: Source, delivery: Delivery) -> Reply:
+    async def _take(self, vendor: Vendor, source: Source, delivery: Delivery) -> Reply:
+        """Read a delivery that has proved itself, and answer it when all of it has landed."""
         manners = vendor.manners
-        at_once = self._answer_at_once(vendor, source, delivery)
-        if at_once is not None:
-            return at_once
         reading, malformed = read(vendor, source, delivery, self._registry.fields(source.tenant))
         records, bad = judge(source, reading, delivery.received_at)
         try:

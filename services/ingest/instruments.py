@@ -42,6 +42,7 @@ class Instruments:
         self._spool_lost = Counter(
             "uptake_ingest_spool_lost", "Entries of damaged files that could not be read.", registry=self.registry
         )
+        self._hooks: dict[tuple[str, int], Counter] = {}
         self._answered = {code: self._requests.labels(_SOURCE, str(code)) for code in (202, 422)}
 
     def answered(self, code: int) -> None:
@@ -53,7 +54,10 @@ class Instruments:
 
     def hook_answered(self, source: str, code: int) -> None:
         """Count a delivery of ``source`` (empty: of none that is known) that was answered with ``code``."""
-        self._requests.labels(source or "unknown", str(code)).inc()
+        child = self._hooks.get((source, code))
+        if child is None:
+            child = self._hooks[source, code] = self._requests.labels(source or "unknown", str(code))
+        child.inc()
 
     def refused(self, code: int) -> None:
         """Count a connection that was refused before its request was whole."""

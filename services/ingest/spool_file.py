@@ -21,6 +21,8 @@ _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ENTRY_BYTES: Final = 64
 """What an entry costs beside its key, value and headers."""
 _WORTH_SHRINKING: Final = 16 << 20
+_FILE_BITS: Final = 40
+"""A number tells the file, too: those of a file that was put aside mean nothing in the one after it."""
 _TABLE: Final = """
 create table if not exists entry (
     id integer primary key autoincrement, topic text not null, received_ms integer not null,
@@ -96,12 +98,12 @@ class SpoolFile:
         def fetch(link: sqlite3.Connection) -> list[tuple[int, Entry]]:
             found: list[tuple[int, Entry]] = []
             size = 0
-            with closing(link.execute(f"{_ROWS} limit ?", (after, most))) as rows:
+            with closing(link.execute(f"{_ROWS} limit ?", (max(0, after - self._base), most))) as rows:
                 for row in rows:
                     size += len(row[4])
                     if found and size > most_bytes:
                         break
-                    found.append((row[0], _entry(row)))
+                    found.append((self._base + row[0], _entry(row)))
             return found
 
         rows: list[tuple[int, Entry]] = self._ask(fetch)
@@ -109,10 +111,11 @@ class SpoolFile:
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Remove the entries of these numbers; when nothing is left, give the room back."""
-        these = (_encode_json(numbers).decode(),)
         found: list[tuple[int, int]] = []
 
         def take_out(link: sqlite3.Connection) -> None:
+            present = [number - self._base for number in numbers if number > self._base]
+            these = (_encode_json(present).decode(),)
             found[:] = [link.execute(f"{_SIZES} {_THESE}", these).fetchone()]
             link.execute(f"delete from entry {_THESE}", these)
 
@@ -129,6 +132,11 @@ class SpoolFile:
                 link.close()
 
     # ------------------------------------------------------------ beneath
+
+    @property
+    def _base(self) -> int:
+        """What the numbers of the present file are counted from."""
+        return self.damaged << _FILE_BITS
 
     def _count(self, events: int, size: int) -> None:
         oldest = self._ask(lambda link: link.execute(_OLDEST).fetchone())

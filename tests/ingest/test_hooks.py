@@ -1,11 +1,24 @@
 """The hooks as a CRM meets them: over HTTP, to a running ingest."""
 
+import base64
+import gzip
 import json
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from services import postgres, sealing
 from services.embedded import Broker
-from tests.builders import SHARDS
+from services.ingest.hooks import Hooks
+from services.ingest.instruments import Instruments
+from services.ingest.registry import Registry
+from tests.builders import NOON, SHARDS
 from tests.ingest.deliveries import SECRET
-from tests.ingest.service import Ingest, on_the_log
+from tests.ingest.service import Ingest, add_source, on_the_log
+from tests.ingest.test_letters import letters_of, seal_of_house
 
 ODOO = {
     "_action": "Lead saved(#41)",
@@ -39,3 +52,55 @@ async def test_an_odoo_notification_lands_as_states_only(house: Ingest, house_br
 
 def test_an_unknown_source_is_told_so(house: Ingest) -> None:
     assert house.deliver("nobody/x", {}).status_code == 404
+
+
+async def test_a_secret_that_was_changed_works_at_once_and_the_old_one_no_longer(
+    house: Ingest, house_database: str
+) -> None:
+    connection = await postgres.connect(house_database, name="tests")
+    await add_source(connection, "odoo-rotated", "odoo", SECRET)
+    before = house.deliver(f"odoo-rotated/lead/write/{SECRET}", ODOO).status_code
+    seal = await sealing.seal_of(connection, "")
+    fresh = [seal.close(b"the-next-secret", "source/odoo-rotated")]
+    await connection.execute("update source set secrets = $1 where id = 'odoo-rotated'", fresh)
+    await connection.close()
+
+    after = [house.deliver(f"odoo-rotated/lead/write/{it}", ODOO).status_code for it in ("the-next-secret", SECRET)]
+
+    assert (before, after) == (200, [200, 401])
+
+
+async def test_what_only_looks_packed_must_prove_itself_and_is_kept(
+    house: Ingest, house_broker: Broker, house_database: str
+) -> None:
+    broken = gzip.compress(json.dumps(ODOO).encode())[:-9] + os.urandom(4)
+    basic = {"authorization": f"Basic {base64.b64encode(f'uptake:{SECRET}'.encode()).decode()}"}
+
+    strangers = [house.deliver(name, broken).status_code for name in ("hubspot-eu", "okta-crm", "pipedrive-eu")]
+    taken = house.deliver("pipedrive-eu", broken, headers=basic)
+    kept = [letter.body for _, letter, _ in await letters_of(house_broker.address, await seal_of_house(house_database))]
+
+    assert strangers == [401, 401, 401]
+    assert taken.status_code == 200
+    assert kept.count(broken) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/hooks/nobody/x", "/v1/track"])
+async def test_who_cannot_be_looked_up_is_not_told_to_be_unknown(path: str, tmp_path: Path) -> None:
+    registry = Registry("postgresql://nowhere.invalid/none", tmp_path, every=5.0)
+    registry.waiting = 1000
+    told: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b'{"writeKey": "a-key"}'}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        told.append(message)
+
+    nowhere: Any = None
+    hooks = Hooks(nowhere, registry, nowhere, Instruments(), clock=lambda: NOON, rate=1, public_url="")
+    await hooks(
+        {"type": "http", "path": path, "method": "POST", "headers": [], "query_string": b""}, receive, send
+    )
+
+    assert told[0]["status"] == 503

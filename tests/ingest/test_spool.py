@@ -15,6 +15,7 @@ import pytest
 from schemas.events import Record
 from schemas.topics import DEAD_LETTERS, EVENTS
 from services.ingest.spool import Entry, Spool, SpoolError
+from services.ingest.spool_file import SpoolFile
 from tests.counts import say
 
 MOST = 1 << 20
@@ -215,3 +216,22 @@ async def test_whatever_a_killed_process_was_told_is_kept_is_kept(state: Path) -
     assert len(told) >= 900
     assert {name.encode() * 20 for name in told} - kept == set()
     say(f"{len(told)} told to be kept, 3 kills, 0 lost")
+
+
+async def test_numbers_of_a_file_that_was_put_aside_take_nothing_out_of_the_next_one(state: Path) -> None:
+    old = SpoolFile(state)
+    old.add([entry(number) for number in range(10)])
+    numbers = [number for number, _ in old.read(0, 10, 1 << 30)]
+    old.close()
+    (state / "spool.sqlite").write_bytes(os.urandom(20_000))
+
+    old.add([entry(number) for number in range(20, 25)])
+    old.remove(numbers)
+    kept = old.read(max(numbers), 10, 1 << 30)
+    old.remove([number for number, _ in kept[:2]])
+
+    assert old.damaged == 1
+    assert [found.received_ms % 1000 for _, found in kept] == [20, 21, 22, 23, 24]
+    assert [found.received_ms % 1000 for _, found in old.read(0, 10, 1 << 30)] == [22, 23, 24]
+    assert old.measure.events == 3
+    old.close()

@@ -1,6 +1,7 @@
 """From each CRM's published shape to the window and the alert: one person works in it, a colleague never comes."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -64,6 +65,9 @@ def signed_now(source: Source, delivery: Delivery, path: str) -> Delivery:
         return samples_hubspot.signed(delivery.body, secret=source.secrets[0], url=url, at=int(now.timestamp() * 1000))
     if source.kind == "standard-webhooks":
         return samples_standard_webhooks.signed(delivery.body.decode(), secret=source.secrets[0], at=now)
+    if KINDS[source.kind].by_key:  # their clocks are corrected by the moment of sending
+        sent = re.sub(rb'"(sentAt|sent_at)": ?"[^"]*"', rb'"\1": "%b"' % now.isoformat().encode(), delivery.body)
+        return msgspec.structs.replace(delivery, body=sent)
     return delivery
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -94,7 +94,7 @@ class _Raw(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(list[_Raw]).decode
 
 
-class _Change(NamedTuple):
+class _Change(msgspec.Struct, gc=False):
     """One event of HubSpot, read."""
 
     family: str
@@ -102,6 +102,8 @@ class _Change(NamedTuple):
     """The two parts of its type: contact, company, object, …; creation, propertyChange, …"""
     portal: int
     object: str
+    noun: str
+    """What HubSpot, and what the registry calls the kind of record."""
     record: str
     at: int
     """When it happened, in milliseconds since 1970."""
@@ -110,6 +112,7 @@ class _Change(NamedTuple):
 
     @property
     def minute(self) -> int:
+        """Return the beginning of its minute."""
         return self.at - self.at % _MINUTE
 
     @property
@@ -144,7 +147,7 @@ def _parse(source: Source, delivery: Delivery, fields: FieldRegistry) -> Reading
     latest = (delivery.received_at + AHEAD - EPOCH) // _MILLISECOND
     for number, raw in enumerate(_items(delivery.body)):
         try:
-            change = _change(raw, only, latest)
+            change = _change(raw, only, latest, fields)
             if _is_edit(change, fields):
                 sessions.setdefault(change.session, []).append(change)
             else:
@@ -170,7 +173,7 @@ def _items(body: bytes) -> Sequence[object]:
     return items
 
 
-def _change(raw: object, only: str, latest: int) -> _Change:
+def _change(raw: object, only: str, latest: int, fields: FieldRegistry) -> _Change:
     """Return the change in one item of a batch. ``only``: the one portal that is taken; ``latest``: the last instant.
 
     Raises:
@@ -194,8 +197,9 @@ def _change(raw: object, only: str, latest: int) -> _Change:
     record = _record(action, raw)
     if type(at) is not int or not _EARLIEST <= at <= latest:
         raise UnfitError("/occurredAt", "must be milliseconds between the year 2000 and now")
+    noun = object_of(family, type_id)
     actor = actor_of(raw.changeSource, raw.sourceId)
-    return _Change(family, action, portal, object_of(family, type_id), record, at, actor, raw)
+    return _Change(family, action, portal, noun, noun_of(noun, fields), record, at, actor, raw)
 
 
 @lru_cache(1024)
@@ -227,7 +231,7 @@ def _record(action: str, raw: _Raw) -> str:
 def _is_edit(change: _Change, fields: FieldRegistry) -> bool:
     """Whether a change is part of an edit session, and no event of its own."""
     if change.action == "propertyChange":
-        return not is_stage(_property(change), noun_of(change.object, fields), fields, _STAGES)
+        return not is_stage(_property(change), change.noun, fields, _STAGES)
     return change.action == "associationChange"
 
 
@@ -248,15 +252,15 @@ def _single(source: Source, change: _Change, fields: FieldRegistry) -> dict[str,
     """Return the event of a change that stands for itself."""
     if change.action == "propertyChange":
         values = {_property(change): _value(change)}
-        told = stage_of(values, values, noun_of(change.object, fields), fields, _STAGES).told
+        told = stage_of(values, values, change.noun, fields, _STAGES).told
         return _of_record(source, change, fields, change.own, "stage_changed", change.at, values=values, **told)
     kind = _SINGLE.get(change.action)
     if kind is not None:
         return _of_record(source, change, fields, change.own, kind, change.at)
-    return _other(source, change, fields)
+    return _other(source, change)
 
 
-def _other(source: Source, change: _Change, fields: FieldRegistry) -> dict[str, Any]:
+def _other(source: Source, change: _Change) -> dict[str, Any]:
     """Return the event of a request for erasure, or of a type that is not known here: that keeps its name."""
     is_request = change.action == "privacyDeletion"
     actor = Actor(None, "automation", "stated", bulk=False) if is_request else change.actor
@@ -268,14 +272,14 @@ def _other(source: Source, change: _Change, fields: FieldRegistry) -> dict[str, 
         user=actor.user,
         origin=actor.origin,
         confidence=actor.confidence,
-    )(object=noun_of(change.object, fields), record=change.record)
+    )(object=change.noun, record=change.record)
 
 
 def _session(source: Source, changes: list[_Change], fields: FieldRegistry) -> dict[str, Any]:
     """Return the event of an edit session: each property as it was last."""
     if len(changes) > 1:
         changes = sorted(changes, key=lambda change: change.at)
-    values = {_property(change): _value(change) for change in changes if change.action == "propertyChange"}
+    values = {change.raw.propertyName: _value(change) for change in changes if change.action == "propertyChange"}
     first = changes[0]
     id_ = identity(first.action, first.portal, first.object, first.record, *first.actor, first.minute)
     return _of_record(source, first, fields, id_, "updated", first.minute, values=values)
@@ -297,7 +301,7 @@ def _of_record(
         kind=kind,
         time=from_milliseconds(at),
         user=change.actor.user,
-        object=noun_of(change.object, fields),
+        object=change.noun,
         record=change.record,
         origin=change.actor.origin,
         confidence=change.actor.confidence,

@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
+from uuid import NAMESPACE_URL, uuid5
 
 from schemas.sources import Source
 from services.ingest.vendors.shape import Delivery
@@ -24,7 +25,7 @@ def of_server(event: str = "deal saved", **changes: Any) -> dict[str, Any]:
         "distinct_id": "u1",
         "properties": {"amount": 1200, "$lib": "posthog-python", "$lib_version": "7.91.1"},
         "timestamp": "2026-03-02T11:59:58.123456+00:00",
-        "uuid": "0195f3a0-1111-4d2e-8f3a-4b5c6d7e8f90",
+        "uuid": str(uuid5(NAMESPACE_URL, f"{event}")),
         **changes,
     }
     return {name: value for name, value in made.items() if value is not None}
