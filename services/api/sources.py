@@ -17,7 +17,7 @@ from schemas.sources import KINDS, Kind, Options
 from services.api import cursors
 from services.api.auth import Caller, Manager
 from services.api.once import OnceKey, once
-from services.api.problems import ProblemError, conflict, not_found
+from services.api.problems import ProblemError, conflict, invalid, not_found
 from services.api.setups import SETUPS
 from services.api.shapes import Cursor, Given, Identifier, Limit, Plain, Shown, example, page, reply
 from services.api.store import people
@@ -30,6 +30,8 @@ router = APIRouter(prefix="/v1/sources", tags=["sources"])
 
 MOST_SECRETS: Final = 2
 """The new one and the old one, while senders change over."""
+MOST_OPTIONS: Final = 32 * 1024
+"""How many bytes the options of a source may have: ingest goes through them for every event."""
 _IN_PATH: Final = re.compile(r"[A-Za-z0-9._~-]+")
 
 
@@ -119,8 +121,10 @@ def _checked_options(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
     """Return the options as they are kept.
 
     Raises:
-        ProblemError: one is not known for the kind, or of another type.
+        ProblemError: one is not known for the kind, or of another type, or they are too many.
     """
+    if len(msgspec.json.encode(given)) > MOST_OPTIONS:
+        raise invalid(f"The options have at most {MOST_OPTIONS >> 10} KiB.", pointer="/options")
     try:
         options: Options = msgspec.convert(given, kind.options)
     except msgspec.ValidationError as error:

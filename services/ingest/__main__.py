@@ -117,7 +117,7 @@ class _Parts:
         """Return the application, from the front door to what stands behind it all."""
         gate = Gate(self.registry, _clock)
         behind = application(self.instruments, self.wrong)
-        replays = Replays(behind, gate, self.registry, self.landing, self.instruments)
+        replays = Replays(behind, gate, self.registry, self.landing, self.instruments, _clock)
         hooks = Hooks(
             Logins(replays, gate, self.registry, self.landing, self.instruments, _clock),
             self.registry,

@@ -61,7 +61,8 @@ def letter_of(source: Source, delivery: Delivery, scrub: Callable[[bytes], bytes
 
 def record_of(source: Source, letter: Letter, bad: Sequence[Bad], seal: Seal) -> Record:
     """Return the record of ``letter`` of ``source``, with why it is one."""
-    named = identity(source.id, letter.method, *letter.steps, hashlib.blake2b(letter.body, digest_size=16).hexdigest())
+    body = hashlib.blake2b(letter.body, digest_size=16).hexdigest()
+    named = identity(source.tenant, source.id, letter.method, *letter.steps, body)
     headers = [
         (letters.ID, named.encode()),
         (letters.SOURCE, source.id.encode()),

@@ -27,7 +27,10 @@ _LEAST_PAUSE: Final = 0.25
 _READ_SECONDS: Final = 3.0
 _FILE: Final = "registry.json"
 
-_KEYS: Final = "select id, secret_hash, scopes, tenant, expires_at from api_key where revoked_at is null"
+_KEYS: Final = """
+    select id, secret_hash, scopes, tenant, expires_at from api_key where revoked_at is null and person is null
+"""
+"""A key that is bound to a person sees people; it neither sends nor replays anything."""
 _TENANTS: Final = "select id, fields from tenant"
 _SOURCES: Final = "select id, tenant, kind, secrets, options from source order by id"
 _SHARDS: Final = "select value from installation where name = 'shards'"
@@ -172,9 +175,7 @@ class Registry:
                 )
                 for row in sources
             ),
-            fields={
-                row["id"]: msgspec.convert(row["fields"], FieldRegistry) for row in tenants if row["fields"] is not None
-            },
+            fields=dict(filter(None, map(_registered, tenants))),
             seal_key=key,
         )
 
@@ -194,6 +195,17 @@ class Registry:
             await asyncio.to_thread(_write, self._path, msgspec.json.encode(snapshot))
         except OSError as error:
             log.warning("the snapshot cannot be kept in %s: %s", self._path, error)
+
+
+def _registered(row: postgres.Row) -> tuple[str, FieldRegistry] | None:
+    """Return a tenant that has a field registry of its own, and that; what cannot be read costs nobody else."""
+    if row["fields"] is None:
+        return None
+    try:
+        return row["id"], msgspec.convert(row["fields"], FieldRegistry)
+    except msgspec.ValidationError:
+        log.warning("the field registry of tenant %s is not one that this version knows", row["id"])
+        return None
 
 
 def _opened(sealed: SealedSource, seal: Seal) -> Source | None:

@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from schemas.events import EARLIEST
 from schemas.letters import Letter
 from services.ingest import problems
 from services.ingest.bodies import MAX_BODY, SenderGoneError, is_packed, read_body, unpack
@@ -36,6 +37,8 @@ MOST_LETTERS: Final = 500
 _MOST_UNPACKED: Final = 4 * MAX_BODY
 _SECONDS: Final = 10.0
 _INTAKE: Final = "replays"
+_CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""How far ahead of ours the clock may be of the process that received a letter."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -76,13 +79,20 @@ class Replays:
     """The ASGI application of replays; everything else goes to ``behind``."""
 
     def __init__(
-        self, behind: Application, gate: Gate, registry: Registry, landing: Landing, instruments: Instruments
+        self,
+        behind: Application,
+        gate: Gate,
+        registry: Registry,
+        landing: Landing,
+        instruments: Instruments,
+        clock: Callable[[], datetime],
     ) -> None:
         self._behind = behind
         self._gate = gate
         self._registry = registry
         self._landing = landing
         self._instruments = instruments
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -129,6 +139,8 @@ class Replays:
         source = self._registry.sources.get(letter.source)
         if source is None or source.tenant != tenant:
             return _told(letter, 0, [Bad("", "there is no such source any more")])
+        if not EARLIEST <= letter.received_at <= self._clock() + _CLOCKS_DIFFER:  # times of events are judged by it
+            return _told(letter, 0, [Bad("", "was not received at such a time")])
         kept = Letter(source.id, letter.method, letter.steps, letter.headers, letter.body_base64, letter.received_at)
         reading, _ = read(VENDORS[source.kind], source, delivery_of(kept), self._registry.fields(tenant))
         records, bad = judge(source, reading, letter.received_at)

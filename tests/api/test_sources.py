@@ -70,6 +70,8 @@ async def test_two_secrets_are_active_while_senders_change_over(api: Client, poo
         ({"id": "x", "kind": "odoo", "secrets": ["short"]}, 422),
         ({"id": "x", "kind": "odoo", "secrets": ["one-secret", "two-secrets", "three-secrets"]}, 422),
         ({"id": "x", "kind": "odoo", "options": {"unheard_of": 1}}, 422),
+        ({"id": "x", "kind": "odoo", "options": {"link": "a NUL \0"}}, 422),
+        ({"id": "x", "kind": "segment", "options": {"login_events": [f"login {n}" for n in range(5000)]}}, 422),
         ({"id": "x", "kind": "odoo", "options": {"software_users": "1"}}, 422),
         ({"id": "x", "kind": "odoo", "options": {"requests_per_second": -1}}, 422),
         ({"id": "x", "kind": "odoo", "tenant": "globex"}, 404),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from schemas.fields import DEFAULT
 from services import postgres, sealing
 from services.embedded import Broker
 from services.ingest.hooks import Hooks
@@ -83,6 +84,21 @@ async def test_what_only_looks_packed_must_prove_itself_and_is_kept(
     assert strangers == [401, 401, 401]
     assert taken.status_code == 200
     assert kept.count(broken) == 1
+
+
+async def test_a_field_registry_that_cannot_be_read_costs_nobody_else(furnished: str, tmp_path: Path) -> None:
+    connection = await postgres.connect(furnished, name="tests")
+    await connection.execute("update tenant set fields = $1 where id = 'globex'", {"objects": {}, "of a later": 1})
+    await connection.execute("update tenant set fields = $1 where id = 'acme'", {"objects": {"chance": {}}})
+    await connection.close()
+    registry = Registry(furnished, tmp_path, every=5.0)
+    try:
+        await registry.refresh()
+    finally:
+        await registry.stop()
+
+    assert registry.fields("globex") == DEFAULT
+    assert registry.fields("acme").objects.keys() == {"chance"}
 
 
 @pytest.mark.parametrize("path", ["/v1/hooks/nobody/x", "/v1/track"])

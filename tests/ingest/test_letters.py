@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import letters
 from schemas.fields import DEFAULT
+from schemas.sources import Source
 from schemas.topics import DEAD_LETTERS
 from services import postgres, sealing
 from services.embedded import Broker
@@ -22,7 +23,7 @@ from services.ingest.vendors.shape import Bad
 from services.sealing import Seal
 from tests.builders import SHARDS
 from tests.ingest.deliveries import RECEIVED, SECRET, delivery, source
-from tests.ingest.service import ACME_HEADERS, Ingest, key, on_the_log
+from tests.ingest.service import ACME_HEADERS, Ingest, add_key, key, on_the_log
 from tests.ingest.vendors.test_every_adapter import EVERY, Make
 
 SEAL = Seal(bytes(32))
@@ -115,6 +116,16 @@ def test_the_same_delivery_is_the_same_letter_and_another_is_another() -> None:
     assert len({named(b"{"), named(b"["), named(b"{", path="rule/create")}) == 3
 
 
+def test_the_letters_of_a_source_whose_id_another_tenant_had_before_are_others() -> None:
+    names = set()
+    for tenant in ("acme", "globex"):
+        origin = Source("crm", tenant, "odoo", (SECRET,))
+        made = record_of(origin, letter_of(origin, delivery(b"{"), None), [Bad("", "x")], SEAL)
+        names.add(dict(made.headers)[letters.ID])
+
+    assert len(names) == 2
+
+
 def test_a_letter_of_the_largest_body_that_is_text_fits_the_log() -> None:
     origin = source("odoo")
     text = json.dumps([{"name": f"Customer {number}", "note": TEXT * 3} for number in range(40_000)]).encode()
@@ -174,7 +185,8 @@ async def test_a_replay_reads_a_letter_again_and_twice_is_once(house: Ingest, ho
     }
     foreign = {**letter, "id": "foreign", "source": "no-such-source"}
     bad = {**letter, "id": "bad", "body_base64": base64.b64encode(b"[]").decode()}
-    packed = gzip.compress(json.dumps({"letters": [letter, foreign, bad]}).encode())
+    untimely = [{**letter, "id": at, "received_at": at} for at in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z")]
+    packed = gzip.compress(json.dumps({"letters": [letter, foreign, bad, *untimely]}).encode())
 
     sent = {**ACME_HEADERS, "content-encoding": "gzip"}
     async with httpx.AsyncClient(timeout=20, headers=sent) as client:
@@ -186,10 +198,27 @@ async def test_a_replay_reads_a_letter_again_and_twice_is_once(house: Ingest, ho
         {"id": "a-letter", "accepted": 1, "bad": []},
         {"id": "foreign", "accepted": 0, "bad": [{"pointer": "", "reason": "there is no such source any more"}]},
         {"id": "bad", "accepted": 0, "bad": [{"pointer": "", "reason": "is not a JSON object"}]},
+        *(
+            {"id": it["id"], "accepted": 0, "bad": [{"pointer": "", "reason": "was not received at such a time"}]}
+            for it in untimely
+        ),
     ]
     assert answers[1].json() == answers[0].json()
     assert (first.key, first.value, first.timestamp) == (second.key, second.value, second.timestamp)
     assert datetime.fromtimestamp(first.timestamp / 1000, UTC) == datetime(2026, 3, 2, 9, 0, 30, tzinfo=UTC)
+
+
+async def test_a_key_of_a_person_neither_sends_nor_replays(house: Ingest, house_database: str) -> None:
+    bound = key("bound001")
+    connection = await postgres.connect(house_database, name="tests")
+    await add_key(connection, bound, tenant="acme", scopes=["read", "manage"])
+    await connection.execute("update api_key set person = 'anna' where id = 'bound001'")
+    await connection.close()
+    sent = {"authorization": f"Bearer {bound}"}
+    async with httpx.AsyncClient(timeout=20, headers=sent) as client:
+        answer = await client.post(f"{house.url}/v1/replays", json={"letters": []})
+
+    assert answer.status_code == 401
 
 
 def test_a_replay_needs_a_key_and_a_body_that_can_be_read(house: Ingest) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.events import decode, encode
-from services.ingest.normalise import Rejection, normalise
+from services.ingest.normalise import Rejection, States, normalise
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 BASE: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "/crm", "type": "crm.record.updated"}
@@ -164,6 +164,20 @@ def test_an_instant_has_one_spelling_on_the_log(given_time: str | None, canonica
 )
 def test_a_time_that_is_no_plausible_instant_is_rejected(time: object) -> None:
     assert pointer(time=time) == "/time"
+
+
+@given(
+    st.datetimes(datetime(1999, 12, 1), datetime(2026, 4, 1), timezones=st.timezones())  # noqa: DTZ001 - as it asks
+)
+def test_an_instant_that_was_read_already_is_judged_like_its_text(moment: datetime) -> None:
+    if moment.isoformat()[-6] in "+-":  # offsets of old had seconds, which RFC 3339 cannot tell
+        assert norm(time=moment) == norm(time=moment.isoformat())
+
+
+def test_names_of_states_are_judged_like_those_of_values() -> None:
+    assert kept(fields=States({"amount": "filled", "note": "empty"}))["fields"] == {"amount": "filled", "note": "empty"}
+    assert pointer(data={"fields": States({"x\x00": "filled"})}) == "/data/fields/?"
+    assert pointer(data={"fields": States({"x" * 257: "filled"})}).startswith("/data/fields/xxx")
 
 
 # ---------------------------------------------------------------- the person and the known facts

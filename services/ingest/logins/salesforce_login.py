@@ -19,14 +19,18 @@ _SCREEN: Final = "/index.jsp"
 _APPLICATION: Final = "application"
 _TYPES: Final = {
     "A": _APPLICATION,
+    "s": "certificate-based login",
+    "z": "lightning login",
+    "w": "passwordless login",
+    "5": "saml idp initiated sso",
+    "8": "saml sfdc initiated sso",
+    "j": "third party sso",
     "i": "remote access 2.0",
     "I": "other apex api",
-    "R": "remote access client",
-    "S": "saml idp initiated sso",
-    "q": "saml sfdc initiated sso",
+    "6": "remote access client",
 }
-"""What the letters of LOGIN_TYPE mean in LoginHistory; of others the address decides."""
-_NEVER: Final = frozenset({"i", "I", "R"})
+"""What the letters of LOGIN_TYPE are called in LoginHistory; of others the address decides."""
+_NEVER: Final = frozenset({"i", "I", "6"})
 _TIME: Final = re.compile(r"([0-9]{14})(?:\.([0-9]{1,6}))?")
 
 

@@ -83,7 +83,8 @@ def _parse(source: Source, delivery: Delivery, fields: FieldRegistry) -> Reading
         user=user,
         object=told.model,
         record=told.record,
-        values={name: _value(value) for name, value in told.body.items() if name not in _OWN},
+        # Odoo's false stands for an empty field of any type.
+        values={name: None if value is False else value for name, value in told.body.items() if name not in _OWN},
         **_origin(source, user),
     )
     return Reading([made])
@@ -152,12 +153,7 @@ def _origin(source: Source, user: str | None) -> dict[str, str]:
 
 def _reference(value: object) -> str | None:
     """Return the id of a many2one, which comes bare, or with its name after it."""
-    return key(next(iter(listing(value)), None) or value)
-
-
-def _value(value: object) -> object:
-    """Return nothing for Odoo's ``false``: it stands for an empty field of any type."""
-    return None if value is False else value
+    return key(value[0] if type(value) is list and value else value)
 
 
 VENDOR: Final = Vendor(

@@ -15,7 +15,6 @@ _LENGTHS: Final = (15, 18)
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _BITS: Final = {ord(one): "1" if one.isupper() else "0" for one in string.ascii_letters + string.digits}
 _NOBODY: Final = "0" * 15
-_NONE: Final[frozenset[str]] = frozenset()
 _ORIGIN: Final = re.compile(r"com/salesforce/api/([a-z]{1,32})/[0-9.]{1,8}(?:;client=([^;]{0,200}))?")
 _SUCCESS: Final = "success"
 _BROWSER: Final = "browser"
@@ -51,8 +50,17 @@ def _fits(long: str) -> bool:
 
 def software_of(source: Source) -> frozenset[str]:
     """Return the ids of the users of ``source`` that are declared to be software."""
-    declared = options(source, SalesforceOptions).software_users
-    return frozenset(filter(None, map(long_id, declared))) if declared else _NONE
+    return _long_ids(options(source, SalesforceOptions).software_users)
+
+
+@lru_cache(1024)
+def _long_ids(given: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(filter(None, map(long_id, given)))
+
+
+@lru_cache(1024)
+def _folded(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.casefold() for name in names)
 
 
 def origin_of(source: Source, change_origin: str, user: str | None) -> tuple[str, str]:
@@ -66,9 +74,9 @@ def origin_of(source: Source, change_origin: str, user: str | None) -> tuple[str
         return "unknown", "none"
     known = options(source, SalesforceOptions)
     client = (match[2] or "").strip("/").split("/")[0].casefold()
-    if match[1] == "bulkapi" or client in {each.casefold() for each in known.import_clients}:
+    if match[1] == "bulkapi" or client in _folded(known.import_clients):
         return "import", "stated"
-    if client and client in {each.casefold() for each in known.ui_clients}:
+    if client and client in _folded(known.ui_clients):
         return "ui", "stated"
     return "api", "stated"
 
@@ -84,8 +92,7 @@ def login_of(source: Source, told: dict[str, Any], at: datetime | None = None) -
 
     A person at the screen has one of the declared login types and a browser; without success it is a failed one.
     """
-    kinds = {each.casefold() for each in options(source, SalesforceOptions).login_types}
-    if text(told.get("LoginType")).casefold() not in kinds:
+    if text(told.get("LoginType")).casefold() not in _folded(options(source, SalesforceOptions).login_types):
         return None
     good = text(told.get("Status")).casefold() == _SUCCESS
     if good and text(told.get("Application")).casefold() != _BROWSER:

@@ -143,7 +143,7 @@ def test_a_bad_row_is_named_and_costs_no_neighbour(form: str, row: dict[str, Any
 
 
 def test_a_login_by_single_sign_on_counts_where_it_is_declared() -> None:
-    rows = elf(LOGIN_TYPE="S", URI="/"), elf(LOGIN_TYPE="S", URI="/", REQUEST_ID="other")
+    rows = elf(LOGIN_TYPE="5", URI="/"), elf(LOGIN_TYPE="5", URI="/", REQUEST_ID="other")
     declared = source("salesforce-cdc", login_types=["SAML Idp Initiated SSO"])
 
     assert counts(read("salesforce-login", *rows)) == (0, 0, 2)

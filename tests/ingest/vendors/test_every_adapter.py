@@ -4,7 +4,7 @@ import importlib
 import json
 import string
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.events import ORIGINS, decode
+from schemas.events import ORIGINS, decode, encode
 from schemas.fields import DEFAULT
 from schemas.sources import KINDS, Source
 from services.ingest.hooks import judge
+from services.ingest.normalise import normalise
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Delivery, MalformedError
 from tests.ingest.deliveries import taken
@@ -127,6 +128,31 @@ def _bodies(delivery: Delivery, data: st.DataObject) -> Iterator[bytes]:
         yield json.dumps(_changed(json.loads(body), data)).encode()
     except ValueError:
         yield body + body
+
+
+def _as_sent(made: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of an adapter as it would stand in a body: its time is text, its states are any values."""
+    sent: dict[str, Any] = json.loads(json.dumps(made, default=datetime.isoformat))
+    return sent
+
+
+@EVERY
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_what_an_adapter_made_is_judged_like_the_same_event_in_a_body(maker: Make, data: st.DataObject) -> None:
+    source, delivery = data.draw(st.sampled_from(maker(plain)))
+    for body in (delivery.body, *_bodies(delivery, data)):
+        spoiled = msgspec.structs.replace(delivery, body=body)
+        try:
+            events = VENDORS[source.kind].parse(source, spoiled, DEFAULT).events
+        except MalformedError:
+            continue
+        for made in events:
+            short, long = normalise(made, spoiled.received_at), normalise(_as_sent(made), spoiled.received_at)
+
+            assert short == long
+            if isinstance(short, dict) and isinstance(long, dict):
+                assert encode(source.tenant, short) == encode(source.tenant, long)
 
 
 @EVERY

@@ -162,7 +162,11 @@ def test_version_1_says_in_a_header_when_it_was_sent() -> None:
 
 def test_an_event_is_identified_by_its_uuid_and_else_by_all_that_is_in_it() -> None:
     first, again, other, bare, same = told(
-        of_server(), of_server("x"), of_server(uuid="b"), of_server(uuid=None), of_server(uuid=None, api_key=KEY)
+        of_server(),
+        of_server("x", uuid=of_server()["uuid"]),
+        of_server(uuid="b"),
+        of_server(uuid=None),
+        of_server(uuid=None, api_key=KEY),
     )
 
     assert first["id"] == again["id"]
