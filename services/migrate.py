@@ -23,13 +23,13 @@ from services import postgres
 _alembic = threading.Lock()
 
 
-async def upgrade(url: str) -> None:
-    """Bring the schema of the database to the head; nothing to do when it is there.
+async def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the schema of the database to ``revision``; nothing to do when it is there.
 
     Raises:
         services.postgres.DATABASE_ERRORS: the database is away or refuses.
     """
-    await _on(url, lambda config: command.upgrade(config, "head"))
+    await _on(url, lambda config: command.upgrade(config, revision))
 
 
 async def check(url: str) -> None:

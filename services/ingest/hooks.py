@@ -43,6 +43,9 @@ _MOST_WAITING: Final = 1000
 _MOST_UNPROVEN: Final = 64 << 20
 """How many bytes of strangers' deliveries may wait until it is known that they are strangers."""
 _RETRY_AFTER: Final = b"retry-after"
+_MOST_PARTS: Final = 150_000
+"""How many objects and arrays a body may hold, sixty for each of 2,500 events: many that are empty pack to next to
+nothing, and a stranger's body is read as well where the key stands in it."""
 _LARGE: Final = 64 * 1024
 """Letters of larger bodies are made beside the event loop."""
 TOO_LARGE_FOR_LOG: Final = "is larger than the log takes"
@@ -178,6 +181,8 @@ class Hooks:
             if refused.problem is problems.BODY_TOO_LARGE:
                 return vendor.manners.too_large
             # what cannot be unpacked stays as it came: it must be proved before anything is said of it, and is kept
+        if len(body) > 2 * _MOST_PARTS and body.count(b"[") + body.count(b"{") > _MOST_PARTS:
+            return vendor.manners.too_large
         parts = [step for step in steps if step]
         secret = parts.pop() if parts and vendor.key_of is None else None
         base = (source.options.public_url.rstrip("/") if source is not None else "") or self._public_url

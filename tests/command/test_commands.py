@@ -162,7 +162,7 @@ def test_the_doctor_says_what_to_do(uptake: Run, empty_database: str) -> None:
     done = uptake("doctor", kafka="127.0.0.1:1", database=empty_database)
 
     assert done.returncode == 1
-    assert "FAIL schema   at nothing, wanted 0001: run uptake migrate" in done.stdout
+    assert "FAIL schema   at nothing, wanted 0002: run uptake migrate" in done.stdout
     assert len(done.stdout.splitlines()) == 6
 
 

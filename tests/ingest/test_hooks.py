@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from schemas.fields import DEFAULT
@@ -20,6 +21,7 @@ from tests.builders import NOON, SHARDS
 from tests.ingest.deliveries import SECRET
 from tests.ingest.service import Ingest, add_source, on_the_log
 from tests.ingest.test_letters import letters_of, seal_of_house
+from tests.ingest.vendors import samples_segment
 
 ODOO = {
     "_action": "Lead saved(#41)",
@@ -84,6 +86,20 @@ async def test_what_only_looks_packed_must_prove_itself_and_is_kept(
     assert strangers == [401, 401, 401]
     assert taken.status_code == 200
     assert kept.count(broken) == 1
+
+
+def test_a_small_request_cannot_become_very_many_parts(house: Ingest) -> None:
+    bomb = gzip.compress(b"[" + b"[]," * 1_700_000 + b"[]]")
+    url = f"{house.url}/v1/batch"
+    key = base64.b64encode(f"{samples_segment.KEY}:".encode()).decode()
+    call = {"type": "track", "event": "Saved", "userId": "u", "messageId": "one", "context": {str(n): {} for n in range(55)}}
+    rich = json.dumps({"batch": [{**call, "messageId": f"many-{n}"} for n in range(2500)]}).encode()
+
+    refused = httpx.post(url, content=bomb, timeout=20)
+    taken = httpx.post(url, content=rich, headers={"authorization": f"Basic {key}"}, timeout=20)
+
+    assert len(bomb) < 10_000
+    assert (refused.status_code, taken.status_code) == (413, 200)
 
 
 async def test_a_field_registry_that_cannot_be_read_costs_nobody_else(furnished: str, tmp_path: Path) -> None:

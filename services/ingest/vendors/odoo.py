@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas.fields import FieldRegistry
 from schemas.sources import OdooOptions, Source
-from services.ingest.vendors.documents import json_object, key, listing, text
+from services.ingest.vendors.documents import json_object, key, text
 from services.ingest.vendors.shape import (
     LIMITED,
     MALFORMED,
@@ -153,7 +153,7 @@ def _origin(source: Source, user: str | None) -> dict[str, str]:
 
 def _reference(value: object) -> str | None:
     """Return the id of a many2one, which comes bare, or with its name after it."""
-    return key(value[0] if type(value) is list and value else value)
+    return key((value[0] or value) if type(value) is list and value else value)
 
 
 VENDOR: Final = Vendor(

@@ -50,7 +50,7 @@ def _fits(long: str) -> bool:
 
 def software_of(source: Source) -> frozenset[str]:
     """Return the ids of the users of ``source`` that are declared to be software."""
-    return _long_ids(options(source, SalesforceOptions).software_users)
+    return _long_ids(tuple(options(source, SalesforceOptions).software_users))
 
 
 @lru_cache(1024)
@@ -74,9 +74,9 @@ def origin_of(source: Source, change_origin: str, user: str | None) -> tuple[str
         return "unknown", "none"
     known = options(source, SalesforceOptions)
     client = (match[2] or "").strip("/").split("/")[0].casefold()
-    if match[1] == "bulkapi" or client in _folded(known.import_clients):
+    if match[1] == "bulkapi" or client in _folded(tuple(known.import_clients)):
         return "import", "stated"
-    if client and client in _folded(known.ui_clients):
+    if client and client in _folded(tuple(known.ui_clients)):
         return "ui", "stated"
     return "api", "stated"
 
@@ -92,7 +92,7 @@ def login_of(source: Source, told: dict[str, Any], at: datetime | None = None) -
 
     A person at the screen has one of the declared login types and a browser; without success it is a failed one.
     """
-    if text(told.get("LoginType")).casefold() not in _folded(options(source, SalesforceOptions).login_types):
+    if text(told.get("LoginType")).casefold() not in _folded(tuple(options(source, SalesforceOptions).login_types)):
         return None
     good = text(told.get("Status")).casefold() == _SUCCESS
     if good and text(told.get("Application")).casefold() != _BROWSER:

@@ -1,0 +1,67 @@
+"""An installation of an earlier revision, filled and brought to the head: what was kept means what it meant."""
+
+import random
+from collections import defaultdict
+from datetime import date, timedelta
+from typing import Any
+
+from services import migrate, postgres
+from services.api.store import windows
+
+FIRST = date(2026, 1, 1)
+SPAN = 120
+
+
+def _as_0001_kept_them(rng: random.Random) -> tuple[list[tuple[Any, ...]], dict[windows.Place, tuple[int, ...]]]:
+    """Return rows of differences as revision 0001 wrote them, and the windows that they stood for."""
+    rows: list[tuple[Any, ...]] = []
+    expected: dict[windows.Place, list[int]] = defaultdict(lambda: [0] * 6)
+    for group, shard in [(("tenant", "all"), 0), (("tenant", "all"), 3), (("team", "north"), 1)]:
+        amounts = [rng.choice([0, 0, 3, 3, 7]) if 10 < day < 80 else 0 for day in range(SPAN)]
+        for days in windows.WINDOWS:
+            before = [0] * 6
+            for day in range(SPAN):
+                held = sum(amounts[max(0, day - days + 1) : day + 1])
+                moved = rng.choice([0, 0, 0, 5]) if days > 1 and day < 100 else 0
+                now = [20, min(held, 20), 0, held + moved, held // 3, 1]
+                if now != before:
+                    change = [new - old for new, old in zip(now, before, strict=True)]
+                    rows.append(("acme", *group, days, FIRST + timedelta(days=day), shard, *change))
+                before = now
+                place = windows.Place(*group, days, FIRST + timedelta(days=day))
+                expected[place] = [old + new for old, new in zip(expected[place], now, strict=True)]
+    return rows, {place: tuple(values) for place, values in expected.items()}
+
+
+async def test_what_revision_0001_kept_means_the_same_afterwards(empty_database: str) -> None:
+    await migrate.upgrade(empty_database, "0001")
+    connection = await postgres.connect(empty_database, name="tests")
+    rows, expected = _as_0001_kept_them(random.Random(7))
+    await connection.execute("insert into tenant (id, name) values ('acme', 'Acme')")
+    await connection.execute("insert into person (tenant, user_id, email) values ('acme', 'a', 'A@x'), ('acme', 'b', 'a@x')")
+    await connection.execute(
+        "insert into dead_letter (tenant, shard, log_offset, mark, value, reason) values ('acme', 0, 7, 9, 'x', 'bad')"
+    )
+    await connection.execute(
+        "insert into source_seen (tenant, source, shard, last_event_at) values ('acme', 'crm', 0, '2026-02-02')"
+    )
+    await connection.execute(
+        """insert into person_day (tenant, user_id, day, first_at, last_at, last_login_at)
+           values ('acme', 'a', '2026-02-01', '2026-02-01', '2026-02-01', '2026-02-01T08:00Z')"""
+    )
+    await connection.executemany(
+        "insert into window_delta values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", rows
+    )
+
+    await migrate.upgrade(empty_database)
+    last = FIRST + timedelta(days=SPAN - 1)
+    question = windows.Question(windows.DIMENSIONS, None, windows.WINDOWS, FIRST, last)
+    found = dict(await windows.page(connection, "acme", question, None, 10_000))
+    letter = await connection.fetchrow("select state, letter, reasons from dead_letter")
+    ids = await connection.fetchval("select count(distinct scim_id) from person")
+    login = await connection.fetchval("select last_login_at from source_seen")
+    await connection.close()
+
+    assert found == expected
+    assert tuple(letter) == ("open", None, [])
+    assert (ids, login.isoformat()) == (2, "2026-02-01T08:00:00+00:00")
