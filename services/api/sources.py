@@ -152,6 +152,7 @@ async def _checked_secrets(connection: Connection, seal: Seal, source: str, kind
         told = [{"pointer": "/secrets", "detail": "stands in an address: letters, digits and ._~- only"}]
         raise ProblemError(422, "The secret cannot stand in an address.", errors=told)
     if kind.by_key:
+        await store.alone(connection)
         led = await store.secrets_of(connection, seal, [name for name, each in KINDS.items() if each.by_key])
         if any(led.get(secret, source) != source for secret in given):
             raise conflict("This key leads to another source.")

@@ -9,29 +9,28 @@ import asyncio
 import contextlib
 import logging
 import math
-import traceback
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
-from schemas.events import Record, encode
-from schemas.fields import FieldRegistry
+import msgspec
+
+from schemas.events import Record
 from schemas.sources import Source
 from services.ingest import problems
 from services.ingest.bodies import MAX_BODY, SenderGoneError, read_body, unpack
 from services.ingest.instruments import Instruments
+from services.ingest.judging import judge, read
 from services.ingest.landing import CrowdedError, Landing
 from services.ingest.letters import letter_of, record_of
 from services.ingest.limits import Limits
-from services.ingest.normalise import Rejection, normalise
 from services.ingest.post import LetterTooLargeError
 from services.ingest.problems import RefusedError
 from services.ingest.publisher import OverloadedError
 from services.ingest.registry import Registry, RegistryAwayError
 from services.ingest.spool import SpoolError
 from services.ingest.vendors.catalogue import VENDORS, kind_of
-from services.ingest.vendors.shape import Bad, Delivery, MalformedError, Reading, Reply, Vendor, told
+from services.ingest.vendors.shape import Bad, Delivery, Reply, Vendor, told
 from services.kafka import LogUnavailableError
 from services.sealing import Seal
 
@@ -49,6 +48,7 @@ nothing, and a stranger's body is read as well where the key stands in it."""
 _LARGE: Final = 64 * 1024
 """Letters of larger bodies are made beside the event loop."""
 TOO_LARGE_FOR_LOG: Final = "is larger than the log takes"
+BODY_LEFT_OUT: Final = "the body is larger than a letter may be, and was left out"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -209,8 +209,11 @@ class Hooks:
         source = await self._proven(vendor, known, delivery)
         if source is None:
             return manners.unauthorized
-        wait = self._limits.wait(source.id, source.options.requests_per_second, delivery.received_at.timestamp())
-        return _later(manners.limited, wait) if wait else await self._take(vendor, source, delivery)
+        if not manners.never_retries:  # whoever does not come again is not sent away
+            wait = self._limits.wait(source.id, source.options.requests_per_second, delivery.received_at.timestamp())
+            if wait:
+                return _later(manners.limited, wait)
+        return await self._take(vendor, source, delivery)
 
     async def _take(self, vendor: Vendor, source: Source, delivery: Delivery) -> Reply:
         """Read a delivery that has proved itself, and answer it when all of it has landed."""
@@ -221,8 +224,6 @@ class Hooks:
             too_large = await self._land(vendor, source, delivery, records, bad)
         except CrowdedError:
             return _later(manners.limited, 1)
-        except LetterTooLargeError:
-            return manners.too_large
         except (LogUnavailableError, OverloadedError, SpoolError):
             return manners.overloaded
         self._instruments.judged(accepted=len(records) - too_large, rejected=len(bad) + too_large)
@@ -245,25 +246,22 @@ class Hooks:
             if self._registry.seal is None:
                 raise LogUnavailableError("a letter cannot be sealed")
             reasons = [*bad, *[Bad("", TOO_LARGE_FOR_LOG)] * too_large]
-            compose = partial(_letter, vendor, source, delivery, reasons, self._registry.seal)
-            large = len(delivery.body) > _LARGE
-            await self._landing.keep(await asyncio.to_thread(compose) if large else compose(), terms)
+            try:
+                await self._landing.keep(await _letter(vendor, source, delivery, reasons, self._registry.seal), terms)
+            except LetterTooLargeError:
+                reasons.insert(0, Bad("", BODY_LEFT_OUT))
+                bare = msgspec.structs.replace(delivery, body=b"")
+                await self._landing.keep(await _letter(vendor, source, bare, reasons, self._registry.seal), terms)
         return too_large
 
 
-def _letter(vendor: Vendor, source: Source, delivery: Delivery, bad: Sequence[Bad], seal: Seal) -> Record:
-    return record_of(source, letter_of(source, delivery, vendor.scrub), bad, seal)
+async def _letter(vendor: Vendor, source: Source, delivery: Delivery, bad: Sequence[Bad], seal: Seal) -> Record:
+    """Return the dead letter of ``delivery``; a large one is packed and sealed beside the event loop."""
 
+    def compose() -> Record:
+        return record_of(source, letter_of(source, delivery, vendor.scrub), bad, seal)
 
-def read(vendor: Vendor, source: Source, delivery: Delivery, fields: FieldRegistry) -> tuple[Reading, bool]:
-    """Return what ``delivery`` holds, and whether it could not be read at all."""
-    try:
-        return vendor.parse(source, delivery, fields), False
-    except MalformedError as error:
-        return Reading([], [Bad("", str(error))]), True
-    except Exception as error:  # noqa: BLE001 - whatever an adapter trips over is kept, and its sender answered
-        log.error("the adapter of %s failed %s", source.id, _where(error))  # noqa: TRY400 - a message holds texts
-        return Reading([], [Bad("", "the adapter failed on it")]), True
+    return await asyncio.to_thread(compose) if len(delivery.body) > _LARGE else compose()
 
 
 def _later(reply: Reply, seconds: float) -> Reply:
@@ -272,24 +270,5 @@ def _later(reply: Reply, seconds: float) -> Reply:
     return reply._replace(headers=(*headers, (_RETRY_AFTER, b"%d" % max(1, math.ceil(seconds)))))
 
 
-def _where(error: Exception) -> str:
-    """Return where ``error`` was raised and its type; its message could repeat what was sent."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"in {place.name}, line {place.lineno}: {type(error).__name__}"
-
-
 def _greeting(vendor: Vendor, source: Source | None, delivery: Delivery) -> Reply | None:
     return None if vendor.greet is None else vendor.greet(source, delivery)
-
-
-def judge(source: Source, reading: Reading, received_at: datetime) -> tuple[list[Record], list[Bad]]:
-    """Return the records of the good events of a reading, and what is bad in it."""
-    records: list[Record] = []
-    bad = list(reading.bad)
-    for number, raw in enumerate(reading.events):
-        event = normalise(raw, received_at)
-        if isinstance(event, Rejection):
-            bad.append(Bad(f"/{number}{event.pointer}", event.reason))
-        else:
-            records.append(encode(source.tenant, event))
-    return records, bad

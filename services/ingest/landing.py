@@ -8,7 +8,7 @@ still land beside its copy from the spool.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -80,8 +80,10 @@ class Landing:
             CrowdedError: too much of the same tenant is waiting.
             SpoolError: the spool did not take what the log does not take.
         """
-        entries = [Entry(EVENTS, terms.received_ms, record) for record in records]
-        refused = await self._land(lambda: self._publisher.publish(records, terms.received_ms), entries, terms)
+        until = max(terms.until, asyncio.get_running_loop().time() + _SHORTEST_WAIT)
+        refused = await self._land(
+            lambda: self._publisher.publish(records, terms.received_ms, until=until), EVENTS, records, terms
+        )
         return refused or []
 
     async def keep(self, letter: Record, terms: Terms) -> None:
@@ -93,31 +95,41 @@ class Landing:
         """
         if len(letter.value) > MOST_BYTES:
             raise LetterTooLargeError
-        entry = Entry(DEAD_LETTERS, terms.received_ms, letter)
-        await self._land(lambda: self._post.append(letter, terms.received_ms), [entry], terms)
+        await self._land(
+            lambda: self._wait_for(self._post.append(letter, terms.received_ms), terms), DEAD_LETTERS, [letter], terms
+        )
 
-    async def _land(self, send: Any, entries: Sequence[Entry], terms: Terms) -> Any:  # noqa: ANN401 - what ``send`` gives
+    async def _land(
+        self, send: Callable[[], Awaitable[_Result]], topic: str, records: Sequence[Record], terms: Terms
+    ) -> _Result | None:
+        """Land ``records`` by ``send``; None: the spool has them."""
         if self._shares.crowds(terms.tenant):
             if not terms.spools:
                 raise CrowdedError
-            return await self._spool.keep(entries)
+            await self._spooled(topic, records, terms)
+            return None
         if terms.spools and self._is_doubtful() and self._spool.wrong() is None:
-            return await self._spool.keep(entries)
-        size = sum(len(entry.record.key) + len(entry.record.value) for entry in entries)
+            await self._spooled(topic, records, terms)
+            return None
+        size = sum(len(record.key) + len(record.value) for record in records)
+        self._shares.hold(terms.tenant, size)
         try:
-            return await self._wait_for(send(), terms, size)
+            return await send()
         except (LogUnavailableError, OverloadedError):
             if not terms.spools:
                 raise
-        await self._spool.keep(entries)
+        finally:
+            self._shares.release(terms.tenant, size)
+        await self._spooled(topic, records, terms)
         self._doubted = True
         return None
 
-    async def _wait_for(self, sending: Coroutine[Any, Any, _Result], terms: Terms, size: int) -> _Result:
+    async def _spooled(self, topic: str, records: Sequence[Record], terms: Terms) -> None:
+        await self._spool.keep([Entry(topic, terms.received_ms, record) for record in records])
+
+    async def _wait_for(self, sending: Coroutine[Any, Any, _Result], terms: Terms) -> _Result:
         """Return what ``sending`` gives in time; it goes on when it takes longer."""
         task = self._spawned(sending)
-        self._shares.hold(terms.tenant, size)
-        task.add_done_callback(lambda _: self._shares.release(terms.tenant, size))
         left = terms.until - asyncio.get_running_loop().time()
         await asyncio.wait([task], timeout=max(left, _SHORTEST_WAIT))
         if not task.done():

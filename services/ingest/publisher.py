@@ -17,6 +17,7 @@ from schemas.topics import EVENTS, shard_of
 from services.ingest.connection import Connection
 from services.ingest.instruments import Instruments
 from services.ingest.parts import Received, append_in_parts, pack
+from services.ingest.patience import done_by
 from services.kafka import Appender, LogStumbledError, LogUnavailableError, MessageSizeTooLargeError
 
 log = logging.getLogger(__name__)
@@ -95,8 +96,10 @@ class Publisher:
         installed = self._installed()
         return installed is None or installed == self._connection.shards
 
-    async def publish(self, records: Sequence[Record], timestamp: int) -> list[int]:
+    async def publish(self, records: Sequence[Record], timestamp: int, *, until: float | None = None) -> list[int]:
         """Append ``records``, received at ``timestamp`` (ms); return the places of those too large for the broker.
+
+        ``until``: by when of the loop's clock this caller has to know, if that is sooner than others wait.
 
         Raises:
             LogUnavailableError: not all of them were acknowledged in time.
@@ -108,6 +111,8 @@ class Publisher:
             raise OverloadedError
         refused: set[int] = set()
         for gather in self._place(records, timestamp):
+            if until is not None and not await done_by(until, gather.done):
+                raise LogUnavailableError("not acknowledged in time")
             outcome = await gather.done
             if isinstance(outcome, LogUnavailableError):
                 raise outcome

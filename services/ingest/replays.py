@@ -18,8 +18,9 @@ from schemas.letters import Letter
 from services.ingest import problems
 from services.ingest.bodies import MAX_BODY, SenderGoneError, is_packed, read_body, unpack
 from services.ingest.gate import Gate
-from services.ingest.hooks import TOO_LARGE_FOR_LOG, judge, read
+from services.ingest.hooks import TOO_LARGE_FOR_LOG
 from services.ingest.instruments import Instruments
+from services.ingest.judging import judge, read
 from services.ingest.landing import CrowdedError, Landing
 from services.ingest.letters import delivery_of
 from services.ingest.problems import Problem, RefusedError

@@ -8,7 +8,7 @@ from typing import Any
 from schemas.events import decode
 from schemas.fields import DEFAULT, FieldRegistry
 from schemas.sources import KINDS, Source
-from services.ingest.hooks import judge
+from services.ingest.judging import judge
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Bad, Delivery
 

@@ -92,7 +92,13 @@ def test_a_small_request_cannot_become_very_many_parts(house: Ingest) -> None:
     bomb = gzip.compress(b"[" + b"[]," * 1_700_000 + b"[]]")
     url = f"{house.url}/v1/batch"
     key = base64.b64encode(f"{samples_segment.KEY}:".encode()).decode()
-    call = {"type": "track", "event": "Saved", "userId": "u", "messageId": "one", "context": {str(n): {} for n in range(55)}}
+    call = {
+        "type": "track",
+        "event": "Saved",
+        "userId": "u",
+        "messageId": "one",
+        "context": {str(n): {} for n in range(55)},
+    }
     rich = json.dumps({"batch": [{**call, "messageId": f"many-{n}"} for n in range(2500)]}).encode()
 
     refused = httpx.post(url, content=bomb, timeout=20)
@@ -131,8 +137,6 @@ async def test_who_cannot_be_looked_up_is_not_told_to_be_unknown(path: str, tmp_
 
     nowhere: Any = None
     hooks = Hooks(nowhere, registry, nowhere, Instruments(), clock=lambda: NOON, rate=1, public_url="")
-    await hooks(
-        {"type": "http", "path": path, "method": "POST", "headers": [], "query_string": b""}, receive, send
-    )
+    await hooks({"type": "http", "path": path, "method": "POST", "headers": [], "query_string": b""}, receive, send)
 
     assert told[0]["status"] == 503

@@ -16,7 +16,7 @@ from schemas.sources import Source
 from schemas.topics import DEAD_LETTERS
 from services import postgres, sealing
 from services.embedded import Broker
-from services.ingest.hooks import judge
+from services.ingest.judging import judge
 from services.ingest.letters import delivery_of, letter_of, record_of
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Bad

@@ -38,7 +38,9 @@ async def test_what_revision_0001_kept_means_the_same_afterwards(empty_database:
     connection = await postgres.connect(empty_database, name="tests")
     rows, expected = _as_0001_kept_them(random.Random(7))
     await connection.execute("insert into tenant (id, name) values ('acme', 'Acme')")
-    await connection.execute("insert into person (tenant, user_id, email) values ('acme', 'a', 'A@x'), ('acme', 'b', 'a@x')")
+    await connection.execute(
+        "insert into person (tenant, user_id, email) values ('acme', 'a', 'A@x'), ('acme', 'b', 'a@x')"
+    )
     await connection.execute(
         "insert into dead_letter (tenant, shard, log_offset, mark, value, reason) values ('acme', 0, 7, 9, 'x', 'bad')"
     )

@@ -16,6 +16,8 @@ from services.api.scim.errors import ScimError, invalid_filter
 
 MOST_CHARACTERS: Final = 8192
 MOST_DEEP: Final = 40
+MOST_CONDITIONS: Final = 50
+"""Each is asked of every resource; identity providers send two or three."""
 OPERATORS: Final = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"})
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\\x00-\x1f]|\\.)*")|(?P<mark>[()\[\]])|(?P<word>\.?[A-Za-z$][A-Za-z0-9$_:.\-]*)
@@ -119,7 +121,7 @@ class Reader:
             raise refusal(f"A filter must not be longer than {MOST_CHARACTERS} characters.")
         self._kind, self._refusal = kind, refusal
         self._tokens = self._split(text)
-        self._at = 0
+        self._at = self._conditions = 0
         self._within: Attribute | None = None
 
     def _split(self, text: str) -> list[tuple[str, str]]:
@@ -207,6 +209,9 @@ class Reader:
         return found
 
     def _comparison(self, place: Place) -> Compare:
+        self._conditions += 1
+        if self._conditions > MOST_CONDITIONS:
+            raise self._refusal(f"A filter must not have more than {MOST_CONDITIONS} conditions.")
         operator = self._take("word").lower()
         if operator == "pr":
             return Compare(place, "pr")

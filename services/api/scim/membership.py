@@ -4,12 +4,12 @@ Entra ID removes one member by ``remove members`` with a value: only what is lis
 and adding who is one change nothing, so a repeated request is harmless.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from services.api.scim.attributes import GROUPS, read
-from services.api.scim.errors import invalid_path, invalid_syntax, invalid_value, no_target, read_only
+from services.api.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, no_target, read_only
 from services.api.scim.filters import Compare, Filter
 from services.api.scim.matching import matches
 from services.api.scim.operations import Operation, Target, target_of, targets_of
@@ -17,6 +17,8 @@ from services.api.scim.operations import Operation, Target, target_of, targets_o
 _MEMBERS: Final = GROUPS.attributes["members"]
 _VALUE: Final = _MEMBERS.parts["value"]
 MOST_MEMBERS: Final = 200_000
+MOST_LOOKED_AT: Final = 500_000
+"""How many members the filters of one request may go through; identity providers name each member by its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,23 @@ def applied(group: Group, changes: list[Operation]) -> Group:
         ScimError: an operation cannot be applied; then none is.
     """
     members = set(group.members)
-    for operation in changes:
-        if operation.path is None:
-            for target, value in targets_of(GROUPS, operation.value):
-                group = _apply(group, members, Operation(operation.verb, None, value), target)
-        else:
-            group = _apply(group, members, operation, target_of(GROUPS, operation.path))
+    looked_at = 0
+    for operation, target in _aimed(changes):
+        if target.where is not None and not _is_one(target.where):
+            looked_at += len(members)
+        if looked_at > MOST_LOOKED_AT:
+            raise ScimError(400, "The filters of the operations go through too many members.", "tooMany")
+        group = _apply(group, members, operation, target)
     return replace(group, members=frozenset(members))
+
+
+def _aimed(changes: list[Operation]) -> Iterator[tuple[Operation, Target]]:
+    for operation in changes:
+        if operation.path is not None:
+            yield operation, target_of(GROUPS, operation.path)
+            continue
+        for target, value in targets_of(GROUPS, operation.value):
+            yield Operation(operation.verb, None, value), target
 
 
 def _apply(group: Group, members: set[str], operation: Operation, target: Target) -> Group:
@@ -121,7 +133,11 @@ def _change_those(members: set[str], operation: Operation, where: Filter) -> Non
     members -= hit - (ids(operation.value) if operation.verb == "replace" else frozenset())
 
 
+def _is_one(where: Filter) -> TypeGuard[Compare]:
+    return isinstance(where, Compare) and where.operator == "eq" and where.place.attribute is _VALUE
+
+
 def _those(members: set[str], where: Filter) -> set[str]:
-    if isinstance(where, Compare) and where.operator == "eq" and where.place.attribute is _VALUE:
+    if _is_one(where):
         return {str(where.value)} & members
     return {member for member in members if matches(where, {"value": member, "type": "User"})}

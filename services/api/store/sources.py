@@ -9,6 +9,9 @@ from services.sealing import Seal, SealError
 _COLUMNS: Final = "id, tenant, kind, cardinality(secrets) as secrets, options, created_at, updated_at"
 
 
+_KEYS_LOCK: Final = 0x7570_7461_736F_7572
+
+
 def _context(source: str) -> str:
     return f"source/{source}"
 
@@ -91,6 +94,11 @@ async def logins(connection: Connection, tenant: str, source: str) -> Row | None
         source,
         tenant,
     )
+
+
+async def alone(connection: Connection) -> None:
+    """Let no other transaction give out keys until this one ends: a key leads to one source."""
+    await connection.execute("select pg_advisory_xact_lock($1)", _KEYS_LOCK)
 
 
 async def secrets_of(connection: Connection, seal: Seal, kinds: list[str], source: str | None = None) -> dict[str, str]:

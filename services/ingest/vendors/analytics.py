@@ -243,7 +243,7 @@ def manners(accepted: Reply, refused: Callable[[str, str], object]) -> Manners:
         accepted=accepted,
         unauthorized=answer(401, refused("unauthorized", "The key is not that of a source.")),
         malformed=answer(400, refused("invalid_request", "The body is not what such a sender sends.")),
-        overloaded=answer(503, refused("unavailable", "The log does not take events now. Send again."), RETRY_SOON),
+        overloaded=answer(429, refused("unavailable", "The log does not take events now. Send again."), RETRY_SOON),
         limited=answer(429, refused("too_many_requests", "This source sends faster than it may."), RETRY_SOON),
         too_large=answer(413, refused("too_large", "A body has at most 5 MiB after decompression.")),
     )

@@ -149,8 +149,8 @@ def _image(value: object) -> dict[str, Any]:
 
 def _identity(change: Change, delivery: Delivery) -> str:
     """Return the same name for every step that delivers one message on one record."""
-    found = (guid(change.context.get(name)) for name in ("OperationId", "RequestId", "CorrelationId"))
-    operation = next((each for each in found if each is not None), None)
+    told_by = change.context.get
+    operation = guid(told_by("OperationId")) or guid(told_by("RequestId")) or guid(told_by("CorrelationId"))
     organization = guid(change.context.get("OrganizationId")) or text(change.context.get("OrganizationName"))
     told: object = operation or delivery.body.hex()
     return identity(organization, told, change.message.casefold(), change.table.casefold(), change.record)
@@ -182,7 +182,9 @@ def _origin(source: Source, change: Change) -> tuple[str, str]:
     if text(pairs(change.context.get("SharedVariables")).get("x-ms-app-name")):
         return "ui", "stated"
     parent = mapping(change.context.get("ParentContext"))
-    named = any(text(pairs(parent.get(name)).get("x-ms-app-name")) for name in ("InputParameters", "SharedVariables"))
+    named = bool(parent) and any(
+        text(pairs(parent.get(name)).get("x-ms-app-name")) for name in ("InputParameters", "SharedVariables")
+    )
     return ("ui", "inferred") if named or agent else ("unknown", "none")
 
 

@@ -45,11 +45,12 @@ def change_of(context: dict[str, Any], delivery: Delivery) -> Change:
     made = pairs(context.get("OutputParameters")).get("id")
     record = guid(context.get("PrimaryEntityId")) or guid(made) or guid(target.get("Id"))
     attributes = pairs(target["Attributes"]) if "Attributes" in target else None
-    if message.casefold() == "assign" and "Assignee" in parameters:
+    folded = message.casefold()
+    if folded == "assign" and "Assignee" in parameters:
         attributes = {"ownerid": parameters["Assignee"]}
-    if message.casefold().startswith("setstate"):
+    if folded.startswith("setstate"):
         attributes = {"statecode": parameters.get("State"), "statuscode": parameters.get("Status")}
-    if message.casefold() == "merge" and "UpdateContent" in parameters:
+    if folded == "merge" and "UpdateContent" in parameters:
         attributes = pairs(mapping(parameters["UpdateContent"]).get("Attributes"))
     return Change(context, message, table, record, attributes, guid(context.get("InitiatingUserId")))
 

@@ -4,6 +4,7 @@ A place is a JSON pointer (RFC 6901), or a constant after ``=``. What does not f
 pointer and the reason, never with what stands there.
 """
 
+import math
 import re
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
@@ -141,6 +142,8 @@ def instant(given: object, zone: str) -> datetime | None:
     """Return the instant in ISO 8601 text, or in a count of seconds or milliseconds since 1970."""
     if isinstance(given, str) and _DIGITS.fullmatch(given):
         given = int(given)
+    if isinstance(given, float) and not math.isfinite(given * 1000):
+        return None
     if isinstance(given, int | float):
         return from_milliseconds(int(given if given >= _FIRST_MILLISECOND else given * 1000))
     moment = from_text(given)

@@ -33,6 +33,8 @@ _VIEWS: Final = {"$pageview": "page", "$screen": "screen", "$autocapture": "clic
 _WEB: Final = frozenset({"web", "js"})
 _MOBILE: Final = re.compile(r"android|ios|flutter|react-native", re.IGNORECASE)
 _TIME_ORDERED: Final = 7
+_MOST_ESCAPES: Final = 100_000
+"""Base64 needs an escape for a plus, a slash and the padding only."""
 
 
 def _decoded(body: bytes) -> Any:  # noqa: ANN401 - whatever was sent
@@ -43,6 +45,8 @@ def _plain(body: bytes) -> bytes:
     """Return the JSON in ``body``, whether it stands there or in base64 in a form."""
     if not body.startswith(_FORM):
         return body
+    if body.count(b"%") > _MOST_ESCAPES:
+        raise MalformedError("has too many escapes")
     try:
         given = parse_qs(body.decode("ascii"), max_num_fields=_MOST_FIELDS).get("data", [""])[0]
         return base64.b64decode(given.replace(" ", "+"), validate=True)

@@ -27,7 +27,7 @@ def _configuration(source: Source, delivery: Delivery) -> object:
             "config": {"statsCollection": {"errors": off, "metrics": off}},
             "connections": [],
             "destinations": [],
-            "workspaceId": source.tenant,
+            "workspaceId": source.id,
             "sourceDefinitionId": "uptake",
             "updatedAt": _SINCE,
         },

@@ -12,6 +12,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -82,6 +83,7 @@ def standard(key: bytes, identity: str, timestamp: str, body: bytes) -> str:
     return _hmac(key, f"{identity}.{timestamp}.".encode() + body)
 
 
+@lru_cache(4096)
 def standard_key(secret: str) -> bytes | None:
     """Return the key in a secret of Standard Webhooks; None when it is not 24 to 64 bytes in base64."""
     text = secret.removeprefix(_PREFIX).rstrip("=")

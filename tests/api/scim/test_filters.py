@@ -152,3 +152,10 @@ WORDS = ["userName", "emails", "eq", "and", "or", "not", "(", ")", "[", "]", '"a
 def test_any_text_is_a_filter_or_refused(text: str) -> None:
     with contextlib.suppress(ScimError):
         assert matches(parse(text, USERS), ANNA) in (True, False)
+
+
+def test_a_filter_of_very_many_conditions_is_refused() -> None:
+    parse(" or ".join(['userName eq "a"'] * 50), USERS)
+
+    with pytest.raises(ScimError, match="conditions"):
+        parse(" or ".join(['userName eq "a"'] * 51), USERS)

@@ -127,3 +127,13 @@ def test_thousands_of_operations_are_applied_in_linear_time() -> None:
     changes = [{"op": "remove", "path": f'members[value eq "{member}"]'} for member in members[1:]]
 
     assert applied(Group("g", None, frozenset(members)), operations({"Operations": changes})).members == {"u0"}
+
+
+def test_filters_that_go_through_all_members_again_and_again_are_refused() -> None:
+    group = Group("g", None, frozenset(f"u{n}" for n in range(5000)))
+    change = {"op": "remove", "path": 'members[value sw "nobody"]'}
+
+    assert applied(group, operations({"Operations": [change] * 3})) == group
+    with pytest.raises(ScimError) as refused:
+        applied(group, operations({"Operations": [change] * 20_000}))
+    assert (refused.value.status_code, refused.value.scim_type) == (400, "tooMany")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.events import ORIGINS, decode, encode
 from schemas.fields import DEFAULT
 from schemas.sources import KINDS, Source
-from services.ingest.hooks import judge
+from services.ingest.judging import judge
 from services.ingest.normalise import normalise
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Delivery, MalformedError

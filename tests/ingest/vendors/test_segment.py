@@ -255,7 +255,7 @@ def test_the_answers_are_those_that_the_libraries_read() -> None:
     refusals = (manners.unauthorized, manners.malformed, manners.overloaded, manners.limited, manners.too_large)
 
     assert (manners.accepted.status, json.loads(manners.accepted.body)) == (200, {"success": True})
-    assert [reply.status for reply in refusals] == [401, 400, 503, 429, 413]
+    assert [reply.status for reply in refusals] == [401, 400, 429, 429, 413]
     assert all(json.loads(reply.body).keys() == {"code", "message"} for reply in refusals)
     for reply in (manners.accepted, *refusals):
         headers = dict(reply.headers)
