@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from schemas.topics import EVENTS
-from services import migrate
 from services.kafka import Appender
 from services.postgres import Connection
 from services.settings import Settings
@@ -26,6 +25,8 @@ async def engine(connection: Connection) -> str:
 
 async def schema(settings: Settings) -> str:
     """The schema is at its head."""
+    from services import migrate  # noqa: PLC0415 - alembic takes longer to load than all the rest
+
     current, head = await migrate.current(settings.database), migrate.head()
     if current != head:
         raise Unhealthy(f"at {current or 'nothing'}, wanted {head}: run uptake migrate")

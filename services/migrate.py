@@ -13,12 +13,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 import schemas
 from services import postgres
+from services.installation import InstallationError
 
 _alembic = threading.Lock()
 
@@ -28,8 +30,12 @@ async def upgrade(url: str, revision: str = "head") -> None:
 
     Raises:
         services.postgres.DATABASE_ERRORS: the database is away or refuses.
+        InstallationError: the database is at a revision that this version does not know.
     """
-    await _on(url, lambda config: command.upgrade(config, revision))
+    try:
+        await _on(url, lambda config: command.upgrade(config, revision))
+    except CommandError as error:
+        raise InstallationError(str(error)) from error
 
 
 async def check(url: str) -> None:

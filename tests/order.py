@@ -15,10 +15,12 @@ FIRST: Sequence[str] = (
     "tests/scenarios/test_reference.py embedded",  # busy; what follows mostly waits, so that the two share the cores
     "tests/faults/",
     "tests/scenarios/test_reference.py Apache Kafka",
+    "tests/scenarios/",
     "tests/ingest/test_faults.py",
     "tests/test_demo.py",
     "tests/ingest/test_connection.py",
     "tests/command/test_up.py",
+    "tests/ingest/test_sdks.py",
     "tests/aggregator/test_consumer.py",
     "tests/command/",
     "tests/simulator/",

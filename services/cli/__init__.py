@@ -7,7 +7,6 @@ import sys
 from datetime import UTC, datetime
 
 import typer
-from alembic.util import CommandError
 
 from services.cli import dead_letters, directory, doctor, imports, roles, up
 from services.cli.calls import CallError
@@ -21,7 +20,6 @@ from services.supervisor import StartError
 
 FAILURES = (
     CallError,
-    CommandError,
     EmbeddedError,
     InstallationError,
     LogUnavailableError,

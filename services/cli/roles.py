@@ -6,7 +6,6 @@ import importlib
 import typer
 
 from services import installation
-from services import migrate as migrations
 from services.settings import load
 
 
@@ -27,6 +26,8 @@ def api() -> None:
 
 def migrate() -> None:
     """Bring the database schema to its head. Safe to run twice, and at once from two places."""
+    from services import migrate as migrations  # noqa: PLC0415 - alembic takes longer to load than all the rest
+
     asyncio.run(migrations.upgrade(load().database))
     typer.echo(f"the schema is at {migrations.head()}")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from services import child, installation, migrate, postgres
+from services import child, installation, postgres
 from services.api.credentials import mint
 from services.api.store import keys
 from services.cli.engines import Engines, engines, watch
@@ -98,6 +98,7 @@ async def _unless(stop: asyncio.Event, work: Awaitable[Any]) -> Any:  # noqa: AN
 
 async def _prepare(settings: Settings, own: Engines) -> str:
     """Bring schema and topics to where the services need them; return the admin key ('': not ours to know)."""
+    from services import migrate  # noqa: PLC0415 - alembic takes longer to load than all the rest
 
     async def make_topics() -> None:
         await installation.make_topics(

@@ -28,8 +28,8 @@ from tests.ingest.service import ACME_HEADERS, SINGLE, Ingest, on_the_log
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
-FROZEN_SECONDS = float(os.environ.get("KAFKA_STOPPED_SECONDS", "7"))
-KILLED_SECONDS = float(os.environ.get("KAFKA_STOPPED_SECONDS", "2"))
+FROZEN_SECONDS = float(os.environ.get("KAFKA_STOPPED_SECONDS", "4"))
+KILLED_SECONDS = float(os.environ.get("KAFKA_STOPPED_SECONDS", "4"))
 Ask = Callable[[str, int], tuple[str, bytes, dict[str, str]]]
 EACH = 3
 """Senders of each kind."""

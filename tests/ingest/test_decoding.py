@@ -182,7 +182,7 @@ def test_both_roads_read_what_the_standard_library_reads(events: list[dict[str, 
 
 
 @given(st.binary(max_size=60) | st.text('{}[]":,\\ntrue01 ', max_size=40).map(str.encode))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_body_does_anything_but_be_read_or_refused(body: bytes) -> None:
     for road in (batch, read_event):
         refused: Problem | None = None

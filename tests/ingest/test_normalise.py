@@ -303,7 +303,7 @@ events = st.builds(
 
 
 @given(envelopes | events)
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_whatever_json_says_it_is_an_event_that_can_be_encoded_or_a_rejection_that_can_be_told(
     raw: dict[str, Any],
 ) -> None:
@@ -318,7 +318,7 @@ def test_whatever_json_says_it_is_an_event_that_can_be_encoded_or_a_rejection_th
 
 
 @given(events)
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_a_normalised_event_normalises_to_itself(raw: dict[str, Any]) -> None:
     event = normalise(raw, NOW)
     if isinstance(event, dict):
@@ -326,7 +326,7 @@ def test_a_normalised_event_normalises_to_itself(raw: dict[str, Any]) -> None:
 
 
 @given(events, st.timedeltas(timedelta(0), timedelta(days=400)))
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_a_copy_that_arrives_later_is_the_same_record(raw: dict[str, Any], later: timedelta) -> None:
     first = normalise(raw, NOW)
     if isinstance(first, dict):

@@ -112,7 +112,7 @@ layouts = st.sampled_from([{}, {"separators": (",", ":")}, {"indent": 1}, {"sepa
 
 
 @given(st.lists(events, max_size=3), layouts)
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_what_the_short_road_takes_is_what_the_careful_road_makes(batch: list[dict[str, Any]], layout: Any) -> None:
     body = json.dumps(batch, **layout).encode()
     taken = short(body)
@@ -123,7 +123,7 @@ def test_what_the_short_road_takes_is_what_the_careful_road_makes(batch: list[di
 @given(
     st.lists(events, min_size=1, max_size=2), st.sampled_from(["id", "type", "data", "user", "rows", "fields", "note"])
 )
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_a_key_that_stands_twice_never_takes_the_short_road(batch: list[dict[str, Any]], name: str) -> None:
     body = json.dumps(batch, separators=(",", ":")).replace("\u007f", "")
     place = body.find(f'"{name}":')
