@@ -1,7 +1,6 @@
 """Appends batches to the log. Done means: all in-sync replicas have it."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -9,6 +8,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from services.kafka.clients import leave
 from services.kafka.errors import LogUnavailableError, unavailable
 
 MAX_RECORD_BYTES: Final = 1 << 20
@@ -83,8 +83,7 @@ class Appender:
         try:
             await producer.start()
         except (KafkaError, OSError) as error:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(producer.stop(), 2)
+            await leave(producer.stop(), seconds=2)
             raise LogUnavailableError(str(error)) from error
         self._producer = producer
 
@@ -92,8 +91,7 @@ class Appender:
         """Flush and disconnect, within five seconds."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
-            with contextlib.suppress(KafkaError, TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(producer.stop(), 5)
+            await leave(producer.stop(), seconds=5)
 
     @property
     def started(self) -> bool:

@@ -1,13 +1,13 @@
 """Follows a topic without a group: every partition, each from where it is told to, for whoever keeps the positions."""
 
 import asyncio
-import contextlib
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError
 
-from services.kafka.errors import OutOfRangeError, unavailable
+from services.kafka.clients import leave, taken
+from services.kafka.errors import unavailable
 from services.kafka.reader import LogRecord
 
 _WAIT_MS: Final = 500
@@ -45,8 +45,7 @@ class Follower:
 
     async def stop(self) -> None:
         """Disconnect, within five seconds."""
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._consumer.stop(), 5)
+        await leave(self._consumer.stop(), seconds=5)
 
     async def first(self, partition: int) -> int:
         """Return the first offset of ``partition``."""
@@ -67,12 +66,4 @@ class Follower:
             OutOfRangeError: a position lies outside its log.
             LogUnavailableError: the broker is away.
         """
-        try:
-            taken = await self._consumer.getmany(timeout_ms=wait_ms, max_records=max_records)
-        except OffsetOutOfRangeError as error:
-            raise OutOfRangeError([tp.partition for tp in error.args[0]]) from error
-        except NoOffsetForPartitionError:
-            return {}  # a partition that was not sought yet
-        except (KafkaError, OSError) as error:
-            raise unavailable(error) from error
-        return {tp.partition: records for tp, records in taken.items()}
+        return await taken(self._consumer, wait_ms=wait_ms, max_records=max_records)

@@ -7,17 +7,15 @@ that nobody chose.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaError
 
-from services.kafka.errors import LogUnavailableError, OutOfRangeError
-
-log = logging.getLogger(__name__)
+from services.kafka.clients import leave, taken
+from services.kafka.errors import unavailable
 
 FETCH_WAIT_MS: Final = 100
 START_SECONDS: Final = 30.0
@@ -84,18 +82,11 @@ class Reader:
         try:
             await asyncio.wait_for(self._consumer.start(), START_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
-            raise LogUnavailableError(f"{type(error).__name__}: {error}") from error
+            raise unavailable(error) from error
 
     async def stop(self) -> None:
         """Leave the group, within eight seconds."""
-        try:
-            await asyncio.wait_for(self._consumer.stop(), 8)
-        except asyncio.CancelledError:  # aiokafka lets the end of its own tasks escape when the broker is long away
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-        except Exception as error:  # noqa: BLE001 - it is left behind, whatever it says
-            log.debug("the reader did not stop well: %s", type(error).__name__)
+        await leave(self._consumer.stop(), seconds=8)
 
     def assigned(self) -> frozenset[int]:
         """Return the partitions this reader owns now."""
@@ -138,15 +129,7 @@ class Reader:
             OutOfRangeError: a position lies outside its log.
             LogUnavailableError: the broker or the group is away.
         """
-        try:
-            taken = await self._consumer.getmany(timeout_ms=wait_ms, max_records=max_records)
-        except OffsetOutOfRangeError as error:
-            raise OutOfRangeError([tp.partition for tp in error.args[0]]) from error
-        except NoOffsetForPartitionError:
-            return {}  # a new assignment: the caller has not sought yet
-        except (KafkaError, OSError) as error:
-            raise LogUnavailableError(f"{type(error).__name__}: {error}") from error
-        return {tp.partition: records for tp, records in taken.items()}
+        return await taken(self._consumer, wait_ms=wait_ms, max_records=max_records)
 
     async def bounds(self, partition: int) -> tuple[int, int]:
         """Return the first offset of ``partition`` and the one after its last, as the broker reports them."""
@@ -155,7 +138,7 @@ class Reader:
             first = await self._consumer.beginning_offsets([tp])
             last = await self._consumer.end_offsets([tp])
         except (KafkaError, OSError) as error:
-            raise LogUnavailableError(f"{type(error).__name__}: {error}") from error
+            raise unavailable(error) from error
         return int(first[tp]), int(last[tp])
 
     async def tell_group(self, positions: Mapping[int, int]) -> None:
