@@ -5,7 +5,7 @@ Who writes what stands at the head of each file. Nobody else writes.
 
 from schemas.tables.alerts import alert, alert_change, evaluation, wave_connection
 from schemas.tables.columns import metadata
-from schemas.tables.directory import alias, alias_change, directory_change, membership, person, wave
+from schemas.tables.directory import absence, alias, alias_change, directory_change, licence, membership, person, wave
 from schemas.tables.facts import (
     claimed,
     dead_letter,
@@ -21,37 +21,67 @@ from schemas.tables.facts import (
     tally,
     window_delta,
 )
+from schemas.tables.measures import (
+    activity,
+    backfill,
+    career,
+    contribution,
+    dirty,
+    erasure,
+    hidden_group,
+    measured,
+    metric_cell,
+    metric_past,
+    record_base,
+    silence,
+    source_hour,
+)
 from schemas.tables.platform import access_log, api_key, idempotency, installation, source, tenant
 from schemas.tables.scim import scim_group, scim_member, scim_rules
 
 __all__ = [
+    "absence",
     "access_log",
+    "activity",
     "alert",
     "alert_change",
     "alias",
     "alias_change",
     "api_key",
+    "backfill",
+    "career",
     "claimed",
+    "contribution",
     "dead_letter",
     "directory_change",
+    "dirty",
+    "erasure",
     "evaluation",
+    "hidden_group",
     "idempotency",
     "identity_day",
     "installation",
     "letter_position",
+    "licence",
     "log_gap",
+    "measured",
     "membership",
     "metadata",
+    "metric_cell",
+    "metric_past",
     "person",
     "person_day",
     "person_link",
     "position",
+    "record_base",
     "roster",
     "scim_group",
     "scim_member",
     "scim_rules",
     "sighting",
+    "silence",
     "source",
+    "source_hour",
     "source_seen",
     "tally",
     "tenant",

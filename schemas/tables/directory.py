@@ -1,6 +1,21 @@
 """Who works where and with what licence, and what waits to be counted anew. Written by the API."""
 
-from sqlalchemy import BigInteger, Column, Date, Identity, Index, SmallInteger, Table, Text, func, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Identity,
+    Index,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from schemas.mails import MAIL_MARK
@@ -28,6 +43,10 @@ person = Table(
     ),
     Column("user_name", Text, comment="as the identity provider has it now; null: the key"),
     Column("scim", JSONB, comment="what an identity provider said of them; null: nothing"),
+    Column("time_zone", Text, comment="null: the tenant's"),
+    Column("calendar", Text, comment="whose public holidays they have, such as PT or DE-BY; null: the tenant's"),
+    Column("active_from", Date),
+    Column("active_to", Date, comment="the last day, included; null: open"),
 )
 Index("ix_person_tenant_scim_id", person.c.tenant, person.c.scim_id, unique=True)
 Index("ix_person_tenant_user_name", person.c.tenant, func.lower(func.coalesce(person.c.user_name, person.c.user_id)))
@@ -44,9 +63,39 @@ membership = Table(
     Column("team", Text),
     Column("role", Text),
     Column("manager", Text),
+    Column("kind", Text, nullable=False, server_default="human"),
+    Column("function", Text),
+    Column("location", Text),
+    Column("segment", Text),
+    Column("champion", Boolean, nullable=False, server_default="false"),
+    Column("leadership", Boolean, nullable=False, server_default="false"),
+    Column("opted_out", Boolean, nullable=False, server_default="false"),
+    Column("work_days", ARRAY(SmallInteger), comment="of who works part time, as ISO numbers; null: the tenant's"),
 )
 Index("ix_membership_tenant_team", membership.c.tenant, membership.c.team)
 Index("ix_membership_tenant_manager", membership.c.tenant, membership.c.manager)
+
+licence = Table(
+    "licence",
+    metadata,
+    tenant_key(),
+    Column("user_id", Text, primary_key=True),
+    Column("licensed_from", Date, primary_key=True),
+    Column("licensed_to", Date, comment="the last licensed day, included; null: open"),
+    Column("price", Numeric, comment="a month"),
+    CheckConstraint("licensed_to >= licensed_from", name="order"),
+)
+
+absence = Table(
+    "absence",
+    metadata,
+    tenant_key(),
+    Column("user_id", Text, primary_key=True),
+    Column("first", Date, primary_key=True),
+    Column("last", Date, nullable=False, comment="included"),
+    Column("kind", Text, nullable=False, server_default="leave"),
+    CheckConstraint('"last" >= "first"', name="order"),
+)
 
 directory_change = Table(
     "directory_change",
