@@ -5,8 +5,7 @@ normalisation and one append per event, and never waits for Postgres unless a ke
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -14,30 +13,22 @@ import msgspec
 
 from schemas.events import Record, encode
 from services.ingest import problems
-from services.ingest.bodies import MAX_BODY, SenderGoneError, is_packed, read_body, unpack
+from services.ingest.asgi import Answer, Application, Receive, Scope, Send, respond
+from services.ingest.bodies import MAX_BODY, is_packed, read_body, unpack
 from services.ingest.decoding import MAX_EVENT, Decoded, read_batch, read_event, salvage_batch, with_data
 from services.ingest.gate import Gate
 from services.ingest.instruments import Instruments
 from services.ingest.limits import Shares
 from services.ingest.modes import Mode, attributes, handshake, mode_of
 from services.ingest.normalise import Rejection, normalise
-from services.ingest.problems import Problem, RefusedError
-from services.ingest.publisher import OverloadedError, Publisher
+from services.ingest.problems import RefusedError
+from services.ingest.publisher import TOO_LARGE_FOR_LOG, OverloadedError, Publisher
 from services.ingest.usual import records_of
 from services.kafka import LogUnavailableError
-
-log = logging.getLogger(__name__)
 
 EVENTS_PATH: Final = "/v1/events"
 _SALVAGERS: Final = 2
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_TOO_LARGE_FOR_LOG: Final = "is larger than the log takes"
-_JSON: Final = (b"content-type", b"application/json")
 _ONE_ACCEPTED: Final = b'{"accepted":1,"rejected":[]}'
 
 
@@ -66,37 +57,22 @@ class FrontDoor:
         if scope["type"] != "http" or scope["path"] != EVENTS_PATH:
             await self._behind(scope, receive, send)
             return
-        try:
-            status, body, headers = await self._answer(scope, receive)
-        except RefusedError as refused:
-            status, body, headers = _spoken(refused.problem)
-        except SenderGoneError:
-            return
-        except Exception:
-            log.exception("an events request failed")
-            status, body, headers = _spoken(problems.BROKEN)
-        self._instruments.answered(status)
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await respond(self._answer(scope, receive), send, self._instruments.answered)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] == "OPTIONS":
-            return 200, b"", handshake(dict(scope["headers"]))
+            return Answer(200, b"", handshake(dict(scope["headers"])))
         if scope["method"] != "POST":
             raise RefusedError(problems.ONLY_POST)
         headers = dict(scope["headers"])
         tenant = await self._gate.tenant(headers, scope["query_string"])
         mode = mode_of(headers.get(b"content-type", b""), scope["headers"])
         body = await _body(headers, receive, mode)
-        status, answer = await self._take(tenant, mode, body, scope["headers"])
-        return status, answer, [_JSON]
+        return await self._take(tenant, mode, body, scope["headers"])
 
     # ------------------------------------------------------------ what is sent
 
-    async def _take(
-        self, tenant: str, mode: Mode, body: bytes, headers: Sequence[tuple[bytes, bytes]]
-    ) -> tuple[int, bytes]:
+    async def _take(self, tenant: str, mode: Mode, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Answer:
         if self._shares.crowds(tenant):
             raise RefusedError(problems.CROWDED)
         received_at = self._clock()
@@ -135,18 +111,18 @@ class FrontDoor:
             raise RefusedError(problems.OVERLOADED) from error
         for number in refused:
             event_id = dict(judged.records[number].headers)["ce_id"].decode()
-            judged.rejected.append(_told(judged.places[number], Rejection("", _TOO_LARGE_FOR_LOG, event_id)))
+            judged.rejected.append(_told(judged.places[number], Rejection("", TOO_LARGE_FOR_LOG, event_id)))
         if refused:
             judged.rejected.sort(key=lambda entry: entry["index"])
 
-    def _outcome(self, judged: "_Judged") -> tuple[int, bytes]:
+    def _outcome(self, judged: "_Judged") -> Answer:
         rejected = judged.rejected
         accepted = judged.events - len(rejected)
         self._instruments.judged(accepted=accepted, rejected=len(rejected))
         if judged.events == 1 and not rejected:
-            return 202, _ONE_ACCEPTED
+            return Answer(202, _ONE_ACCEPTED)
         body = msgspec.json.encode({"accepted": accepted, "rejected": rejected})
-        return (422 if rejected and not accepted else 202), body
+        return Answer(422 if rejected and not accepted else 202, body)
 
 
 class _Judged(NamedTuple):
@@ -208,7 +184,3 @@ def _normalised(raw: Decoded, received_at: datetime) -> Decoded:
 
 def _told(place: int, rejection: Rejection) -> dict[str, Any]:
     return {"index": place, "id": rejection.id, "pointer": rejection.pointer, "reason": rejection.reason}
-
-
-def _spoken(problem: Problem) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    return problem.status, problem.body, [(b"content-type", problems.CONTENT_TYPE), *problem.headers]

@@ -5,15 +5,12 @@ What the snapshot does not know is looked up once before it is refused, and only
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
 
 from services.ingest import problems
 from services.ingest.keys import SCOPES, Key, bearer, read_token
 from services.ingest.modes import access_token
 from services.ingest.problems import RefusedError
 from services.ingest.registry import Registry, RegistryAwayError
-
-_MOST_WAITING: Final = 1000
 
 
 class Gate:
@@ -38,7 +35,7 @@ class Gate:
         tenant = named.decode("latin-1")
         if key.tenant is None:
             if tenant not in self._registry.snapshot.tenants:
-                await self._look_again()
+                await self.look_again()
             if tenant in self._registry.snapshot.tenants:
                 return tenant
         elif tenant == key.tenant:
@@ -54,7 +51,7 @@ class Gate:
             raise RefusedError(problems.BAD_KEY)
         key = self._registry.snapshot.keys.get(token.id)
         if key is None or not key.opens(token.digest, self._clock()):
-            await self._look_again()
+            await self.look_again()
             key = self._registry.snapshot.keys.get(token.id)
             if key is None or not key.opens(token.digest, self._clock()):
                 raise RefusedError(problems.BAD_KEY)
@@ -62,8 +59,13 @@ class Gate:
             raise RefusedError(problems.WRONG_SCOPE)
         return key
 
-    async def _look_again(self) -> None:
-        if self._registry.waiting >= _MOST_WAITING:
+    async def look_again(self) -> None:
+        """Wait for a fresh reading of what is known.
+
+        Raises:
+            RefusedError: too many wait for one, or Postgres does not answer.
+        """
+        if self._registry.crowded:
             raise RefusedError(problems.TOO_MANY_UNKNOWN)
         try:
             await self._registry.refresh()

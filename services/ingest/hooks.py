@@ -9,15 +9,16 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from schemas.events import Record
 from schemas.sources import Source
 from services.ingest import problems
+from services.ingest.asgi import Answer, Application, Receive, Scope, Send, say
 from services.ingest.bodies import MAX_BODY, SenderGoneError, read_body, unpack
 from services.ingest.instruments import Instruments
 from services.ingest.judging import judge, read
@@ -25,8 +26,8 @@ from services.ingest.landing import CrowdedError, Landing
 from services.ingest.letters import letter_of, record_of
 from services.ingest.limits import Limits
 from services.ingest.post import LetterTooLargeError
-from services.ingest.problems import RefusedError
-from services.ingest.publisher import OverloadedError
+from services.ingest.problems import Problem, RefusedError
+from services.ingest.publisher import TOO_LARGE_FOR_LOG, OverloadedError
 from services.ingest.registry import Registry, RegistryAwayError
 from services.ingest.spool import SpoolError
 from services.ingest.vendors.catalogue import VENDORS, kind_of
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 
 _PREFIX: Final = "/v1/hooks/"
 _GZIP: Final = b"\x1f\x8b"
-_MOST_WAITING: Final = 1000
 _MOST_UNPROVEN: Final = 64 << 20
 """How many bytes of strangers' deliveries may wait until it is known that they are strangers."""
 _RETRY_AFTER: Final = b"retry-after"
@@ -47,17 +47,16 @@ _MOST_PARTS: Final = 150_000
 nothing, and a stranger's body is read as well where the key stands in it."""
 _LARGE: Final = 64 * 1024
 """Letters of larger bodies are made beside the event loop."""
-TOO_LARGE_FOR_LOG: Final = "is larger than the log takes"
 BODY_LEFT_OUT: Final = "the body is larger than a letter may be, and was left out"
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+def _reply(problem: Problem) -> Reply:
+    return Reply(problem.status, problem.body, problems.CONTENT_TYPE, problem.headers)
+
 
 _UNKNOWN: Final = told(404, "There is no such source.")
-_AWAY: Final = Reply(*problems.REGISTRY_AWAY[:2], problems.CONTENT_TYPE, problems.REGISTRY_AWAY.headers)
-_BROKEN: Final = Reply(*problems.BROKEN[:2], problems.CONTENT_TYPE)
+_AWAY: Final = _reply(problems.REGISTRY_AWAY)
+_BROKEN: Final = _reply(problems.BROKEN)
 _WRONG_METHOD: Final = told(405, "Deliveries are sent with POST.", (b"allow", b"POST"))
 
 
@@ -102,10 +101,10 @@ class Hooks:
             log.exception("a delivery failed")
             reply = _BROKEN
         self._instruments.hook_answered(source_id, reply.status)
-        headers = [(b"content-type", reply.content_type)] if reply.body else []
-        headers += [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+        kind_of_body = ((b"content-type", reply.content_type),) if reply.body else ()
+        await say(
+            send, Answer(reply.status, reply.body, (*kind_of_body, *reply.headers)), silent=scope["method"] == "HEAD"
+        )
 
     async def _answer(self, scope: Scope, receive: Receive, kind: str | None) -> tuple[str, Reply]:
         if kind is not None:
@@ -147,7 +146,7 @@ class Hooks:
             RegistryAwayError: Postgres does not answer, or too much waits for it.
         """
         size = 0 if delivery is None else len(delivery.body)
-        if self._registry.waiting >= _MOST_WAITING or self._unproven + size > _MOST_UNPROVEN:
+        if self._registry.crowded or self._unproven + size > _MOST_UNPROVEN:
             raise RegistryAwayError("too much waits for it")
         if delivery is not None:
             vars(delivery).clear()  # a body that was read takes many times its bytes: a stranger's does not wait so

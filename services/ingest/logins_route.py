@@ -5,37 +5,33 @@ twice counts once. ``dry_run=true`` answers the same and appends nothing.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import functools
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from services.ingest import problems
-from services.ingest.bodies import MAX_BODY, SenderGoneError, is_packed, read_body, unpack
+from services.ingest.asgi import Answer, Application, Receive, Scope, Send, landing, respond
+from services.ingest.bodies import MAX_BODY, is_packed, read_body, unpack
 from services.ingest.gate import Gate
-from services.ingest.hooks import TOO_LARGE_FOR_LOG
 from services.ingest.instruments import Instruments
-from services.ingest.landing import CrowdedError, Landing
+from services.ingest.landing import Landing
 from services.ingest.logins.catalogue import FORMATS, Refused, Sender, Taken, take
 from services.ingest.logins.rows import MOST_ROWS, TooManyRowsError
 from services.ingest.logins.shape import Format
 from services.ingest.normalise import Rejection
-from services.ingest.problems import Problem, RefusedError, problem
-from services.ingest.publisher import OverloadedError
-from services.ingest.registry import Registry, RegistryAwayError
+from services.ingest.problems import RefusedError, problem
+from services.ingest.publisher import TOO_LARGE_FOR_LOG
+from services.ingest.registry import Registry
 from services.ingest.vendors.shape import MalformedError, instant
-from services.kafka import LogUnavailableError
-
-log = logging.getLogger(__name__)
 
 PATH: Final = "/v1/logins"
 _INTAKE: Final = "logins"
 _SECONDS: Final = 20.0
 _READERS: Final = 2
-_MOST_WAITING: Final = 1000
 _MOST_PARAMETERS: Final = 16
 _KINDS: Final = frozenset(
     {
@@ -50,11 +46,6 @@ _NO_SUCH_SOURCE: Final = problem(404, "There is no such source.")
 _ONLY_POST: Final = problem(405, "Logins are sent with POST.", (b"allow", b"POST"))
 _TOO_MANY_ROWS: Final = problem(413, f"A body has at most {MOST_ROWS:,} rows.")
 _NO_TABLE: Final = problem(415, "Send text/csv or application/json, in UTF-8.")
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class _Asked(NamedTuple):
@@ -88,22 +79,10 @@ class Logins:
         if scope["type"] != "http" or scope["path"] != PATH:
             await self._behind(scope, receive, send)
             return
-        try:
-            status, body = await self._answer(scope, receive)
-            headers = [(b"content-type", b"application/json")]
-        except RefusedError as refused:
-            status, body, headers = _spoken(refused.problem)
-        except SenderGoneError:
-            return
-        except Exception:
-            log.exception("an import of logins failed")
-            status, body, headers = _spoken(problems.BROKEN)
-        self._instruments.hook_answered(_INTAKE, status)
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        told = functools.partial(self._instruments.hook_answered, _INTAKE)
+        await respond(self._answer(scope, receive), send, told)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise RefusedError(_ONLY_POST)
         headers = dict(scope["headers"])
@@ -128,12 +107,7 @@ class Logins:
             return Sender(tenant)
         source = self._registry.sources.get(named)
         if source is None:
-            if self._registry.waiting >= _MOST_WAITING:
-                raise RefusedError(problems.TOO_MANY_UNKNOWN)
-            try:
-                await self._registry.refresh()
-            except RegistryAwayError as error:
-                raise RefusedError(problems.REGISTRY_AWAY) from error
+            await self._gate.look_again()
             source = self._registry.sources.get(named)
         if source is None or source.tenant != tenant:
             raise RefusedError(_NO_SUCH_SOURCE)
@@ -141,16 +115,12 @@ class Logins:
 
     async def _land(self, tenant: str, taken: Taken, received_ms: int) -> None:
         """Land the records; rows too large for the log join the refused ones."""
-        try:
+        with landing():
             terms = self._landing.terms(tenant, received_ms, _SECONDS, spools=False)
             too_large = await self._landing.take(taken.records, terms)
-        except (LogUnavailableError, OverloadedError) as error:
-            raise RefusedError(problems.LOG_AWAY) from error
-        except CrowdedError as error:
-            raise RefusedError(problems.CROWDED) from error
         taken.refused.extend(Refused(taken.places[n], Rejection("", TOO_LARGE_FOR_LOG)) for n in too_large)
 
-    def _outcome(self, taken: Taken, *, dry: bool) -> tuple[int, bytes]:
+    def _outcome(self, taken: Taken, *, dry: bool) -> Answer:
         rejected = [
             {"index": row, "id": told.id, "pointer": told.pointer, "reason": told.reason}
             for row, told in sorted(taken.refused, key=lambda refused: refused.row)
@@ -160,7 +130,8 @@ class Logins:
             self._instruments.judged(accepted=accepted, rejected=len(rejected))
         newest = None if taken.newest is None else instant(taken.newest)
         body = {"accepted": accepted, "rejected": rejected, "skipped": taken.skipped, "newest": newest}
-        return (422 if rejected and not accepted and not taken.skipped else 202), msgspec.json.encode(body)
+        status = 422 if rejected and not accepted and not taken.skipped else 202
+        return Answer(status, msgspec.json.encode(body))
 
 
 def _asked(query: bytes) -> _Asked:
@@ -193,7 +164,3 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
 def _is_utf8(parameters: bytes) -> bool:
     name, _, value = parameters.strip().lower().partition(b"=")
     return name != b"charset" or value.strip(b' "') in (b"utf-8", b"utf8", b"us-ascii")
-
-
-def _spoken(told: Problem) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    return told.status, told.body, [(b"content-type", problems.CONTENT_TYPE), *told.headers]

@@ -96,7 +96,7 @@ def access_token(query: bytes) -> bytes | None:
     return tokens[0] if tokens else None
 
 
-def handshake(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+def handshake(headers: Mapping[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers that answer ``OPTIONS``: who asks whether it may send is told that it may.
 
     Nothing is granted by it, since each delivery still needs a key; the callback URL is never fetched.
@@ -106,4 +106,4 @@ def handshake(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     if origin is not None:
         answer.append((b"webhook-allowed-origin", origin if 0 < len(origin) <= _LONGEST_ORIGIN else b"*"))
         answer.append((b"webhook-allowed-rate", b"*"))
-    return answer
+    return tuple(answer)

@@ -22,6 +22,7 @@ from services.kafka import Appender, LogStumbledError, LogUnavailableError, Mess
 
 log = logging.getLogger(__name__)
 
+TOO_LARGE_FOR_LOG: Final = "is larger than the log takes"
 _FULL: Final = 96 * 1024
 """A gather of this many bytes is sent at once: with its headers it still fits one batch of the log's."""
 _MOST_HOLDS: Final = 4

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _LEAST_PAUSE: Final = 0.25
 _READ_SECONDS: Final = 3.0
 _FILE: Final = "registry.json"
+_MOST_WAITING: Final = 1000
 
 _KEYS: Final = """
     select id, secret_hash, scopes, tenant, expires_at from api_key where revoked_at is null and person is null
@@ -76,7 +77,7 @@ class Registry:
         self._next: asyncio.Task[None] | None = None
         self._last_start = float("-inf")
         self._failing = False
-        self.waiting = 0
+        self._waiting = 0
         self.known = False
         self.snapshot = Snapshot()
         self.sources: dict[str, Source] = {}
@@ -96,6 +97,11 @@ class Registry:
                 await self.refresh()
             await asyncio.sleep(min(self._every, 0.5) if self._failing else self._every)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether so many wait for a fresh reading that no more may."""
+        return self._waiting >= _MOST_WAITING
+
     async def refresh(self) -> None:
         """Wait for a reading that begins after this call.
 
@@ -105,11 +111,11 @@ class Registry:
         if self._next is None:
             self._next = asyncio.create_task(self._round())
             self._next.add_done_callback(_seen)
-        self.waiting += 1
+        self._waiting += 1
         try:
             await asyncio.shield(self._next)
         finally:
-            self.waiting -= 1
+            self._waiting -= 1
 
     async def stop(self) -> None:
         """Disconnect."""

@@ -6,31 +6,28 @@ log already is not counted again, however often a letter is replayed.
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import functools
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 
 from schemas.events import EARLIEST
 from schemas.letters import Letter
 from services.ingest import problems
-from services.ingest.bodies import MAX_BODY, SenderGoneError, is_packed, read_body, unpack
+from services.ingest.asgi import Answer, Application, Receive, Scope, Send, landing, respond
+from services.ingest.bodies import MAX_BODY, is_packed, read_body, unpack
 from services.ingest.gate import Gate
-from services.ingest.hooks import TOO_LARGE_FOR_LOG
 from services.ingest.instruments import Instruments
 from services.ingest.judging import judge, read
-from services.ingest.landing import CrowdedError, Landing
+from services.ingest.landing import Landing
 from services.ingest.letters import delivery_of
-from services.ingest.problems import Problem, RefusedError
-from services.ingest.publisher import OverloadedError
+from services.ingest.problems import RefusedError
+from services.ingest.publisher import TOO_LARGE_FOR_LOG
 from services.ingest.registry import Registry, RegistryAwayError
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Bad
-from services.kafka import LogUnavailableError
-
-log = logging.getLogger(__name__)
 
 PATH: Final = "/v1/replays"
 SCOPES: Final = frozenset({"ingest", "manage", "admin"})
@@ -40,11 +37,6 @@ _SECONDS: Final = 10.0
 _INTAKE: Final = "replays"
 _CLOCKS_DIFFER: Final = timedelta(minutes=1)
 """How far ahead of ours the clock may be of the process that received a letter."""
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _Short = Annotated[str, msgspec.Meta(max_length=256)]
 
@@ -100,21 +92,10 @@ class Replays:
         if scope["type"] != "http" or scope["path"] != PATH:
             await self._behind(scope, receive, send)
             return
-        try:
-            status, body, headers = 200, await self._answer(scope, receive), [(b"content-type", b"application/json")]
-        except RefusedError as refused:
-            status, body, headers = _spoken(refused.problem)
-        except SenderGoneError:
-            return
-        except Exception:
-            log.exception("a replay failed")
-            status, body, headers = _spoken(problems.BROKEN)
-        self._instruments.hook_answered(_INTAKE, status)
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        told = functools.partial(self._instruments.hook_answered, _INTAKE)
+        await respond(self._answer(scope, receive), send, told)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise RefusedError(problems.ONLY_POST)
         headers = dict(scope["headers"])
@@ -128,13 +109,9 @@ class Replays:
             raise RefusedError(problems.NOT_LETTERS) from error
         with contextlib.suppress(RegistryAwayError):
             await self._registry.refresh()  # whoever replays has just set something right
-        try:
+        with landing():
             told = [await self._replay(tenant, letter) for letter in letters]
-        except (LogUnavailableError, OverloadedError) as error:
-            raise RefusedError(problems.LOG_AWAY) from error
-        except CrowdedError as error:
-            raise RefusedError(problems.CROWDED) from error
-        return msgspec.json.encode({"letters": told})
+        return Answer(200, msgspec.json.encode({"letters": told}))
 
     async def _replay(self, tenant: str, letter: _Letter) -> _Told:
         source = self._registry.sources.get(letter.source)
@@ -159,7 +136,3 @@ class Replays:
 
 def _told(letter: _Letter, accepted: int, bad: list[Bad]) -> _Told:
     return _Told(letter.id, accepted, [it._asdict() for it in bad])
-
-
-def _spoken(problem: Problem) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    return problem.status, problem.body, [(b"content-type", problems.CONTENT_TYPE), *problem.headers]
