@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.cli.calls import CallError, Key, Tenant, headers, refusal
-from services.cli.replay import FIRST_PATIENCE, PATIENCE, RETRIED, opened
+from services.cli.calls import CallError, Key, Patience, Tenant, headers, refusal
+from services.cli.replay import opened
 from services.cli.tables import Body, TableError, answers, bodies
 from services.ingest.logins.catalogue import FORMATS
 from services.settings import load
@@ -115,7 +115,7 @@ class _Caller:
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
-        self._patience = FIRST_PATIENCE
+        self._patience = Patience()
 
     def call(self, method: str, url: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - what httpx takes
         """Return the answer.
@@ -123,24 +123,17 @@ class _Caller:
         Raises:
             CallError: there was none in time.
         """
-        pause, end = 0.1, time.monotonic() + self._patience
+        attempts = self._patience.begin(url)
         while True:
-            wait = pause
             try:
                 response = self._client.request(method, url, **request)
             except httpx.TransportError as error:
-                if time.monotonic() > end:
-                    raise CallError(f"{url}: {error or type(error).__name__}") from error
+                pause = attempts.pause_after(error)
             else:
-                self._patience = PATIENCE
-                if response.status_code not in RETRIED:
-                    return response
-                if time.monotonic() > end:
-                    raise refusal(response)
-                asked = response.headers.get("retry-after", "")
-                wait = min(float(asked), 5.0) if asked.isdecimal() else pause
-            time.sleep(max(wait, pause))
-            pause = min(pause * 2, 2.0)
+                pause = attempts.pause_after(response)
+            if pause is None:
+                return response
+            time.sleep(pause)
 
 
 def _parts(files: list[str]) -> Iterator[tuple[str, Body]]:

@@ -21,17 +21,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from services.cli.calls import CallError, Key, Tenant, headers, refusal
+from services.cli.calls import CallError, Key, Patience, Tenant, headers, refusal
 from services.settings import load
 
 BATCH_BYTES: Final = 4 << 20
 GZIP: Final = b"\x1f\x8b"
-RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 SPLIT: Final = frozenset({400, 413})
-FIRST_PATIENCE: Final = 10.0
-PATIENCE: Final = 300.0
-"""How long an unanswered batch is tried again: at first for a mistyped address, later for a restart."""
-
 SHOWN: Final = 5
 
 
@@ -89,7 +84,7 @@ class _Sending:
         self._headers = {**auth, "content-type": "application/cloudevents-batch+json"}
         self._rate = rate
         self._advance = advance
-        self._patience = FIRST_PATIENCE
+        self._patience = Patience()
 
     async def all(self, batches: Iterator[list[bytes]], concurrency: int) -> None:
         """Send every batch, ``concurrency`` at a time."""
@@ -129,24 +124,17 @@ class _Sending:
             self.outcome.take(1, 0, [f"{lines[0][:80].decode(errors='replace')}: {refusal(response)}"])
 
     async def _post(self, client: httpx.AsyncClient, body: bytes) -> httpx.Response:
-        pause, until = 0.1, time.monotonic() + self._patience
+        attempts = self._patience.begin(self._url)
         while True:
             try:
                 response = await client.post(self._url, content=body)
             except httpx.TransportError as error:
-                wait = pause
-                if time.monotonic() > until:
-                    raise CallError(f"{self._url}: {error or type(error).__name__}") from error
+                pause = attempts.pause_after(error)
             else:
-                self._patience = PATIENCE
-                if response.status_code not in RETRIED:
-                    return response
-                if time.monotonic() > until:
-                    raise refusal(response)
-                asked = response.headers.get("retry-after", "")
-                wait = min(float(asked), 5.0) if asked.isdecimal() else pause
-            await asyncio.sleep(max(wait, pause))
-            pause = min(pause * 2, 2.0)
+                pause = attempts.pause_after(response)
+            if pause is None:
+                return response
+            await asyncio.sleep(pause)
 
 
 class _Paced:
