@@ -161,7 +161,8 @@ select 'user-' || lpad(g::text, 6, '0') as user_id, 'team-' || g % $TEAMS as tea
 """
 _DIRECTORY: Final = """
 insert into tenant (id, name, clock) values ('bench', 'Bench', $CLOCK);
-insert into person (tenant, user_id, licensed_from) select 'bench', user_id, date '$FROM' from staff;
+insert into person (tenant, user_id) select 'bench', user_id from staff;
+insert into licence (tenant, user_id, licensed_from) select 'bench', user_id, date '$FROM' from staff;
 insert into membership (tenant, user_id, valid_from, team, role)
 select 'bench', user_id, date '0001-01-01', team, role from staff;
 insert into roster (tenant, user_id, terms)
@@ -233,6 +234,7 @@ select coalesce(sum(folded), 0)::bigint as folded, coalesce(sum(duplicates), 0):
   coalesce(sum(dead_letters), 0)::bigint as dead_letters from tally where tenant = 'bench' and shard >= 0
 """
 _FACTS: Final = "select coalesce(sum(events), 0)::bigint from person_day where tenant = 'bench' and day >= $1"
+_KEPT: Final = "select count(*) from activity where tenant = 'bench'"
 _WRONG: Final = """
 with days as (select as_of, w from unnest($1::date[]) as as_of, unnest('{1,7,28}'::int[]) as w),
 told as (
@@ -283,8 +285,11 @@ async def check(connection: Connection, office: Office, *, distinct: int, copies
     """
     took = await folded(connection)
     facts = await connection.fetchval(_FACTS, office.first_day)
-    if took != Folded(distinct, copies, 0) or facts != distinct:
-        raise SystemExit(f"WRONG: {distinct} events and {copies} copies were sent, {took}, {facts} in the facts")
+    kept = await connection.fetchval(_KEPT)
+    if took != Folded(distinct, copies, 0) or facts != distinct or kept != distinct:
+        raise SystemExit(
+            f"WRONG: {distinct} events and {copies} copies were sent, {took}, {facts} in the facts, {kept} kept"
+        )
     days = list(as_of)
     cells, wrong = await connection.fetchrow(_WRONG, days, timeout=600)
     if wrong or (not cells and days):

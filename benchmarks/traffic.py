@@ -33,7 +33,8 @@ PARTITIONS: Final = 12
 DATABASE: Final = "product"
 _PROBES: Final = """
 with named as (select 'probe-' || g as name from generate_series(0, $2::int - 1) as g),
-licensed as (insert into person (tenant, user_id, licensed_from) select $1, name, $3::date - 30 from named)
+licensed as (insert into licence (tenant, user_id, licensed_from) select $1, name, $3::date - 30 from named),
+known as (insert into person (tenant, user_id) select $1, name from named)
 insert into membership (tenant, user_id, valid_from, team) select $1, name, date '0001-01-01', name from named
 """
 _QUEUE: Final = "insert into directory_change (tenant, user_id, shard) values ($1, $2, $3)"

@@ -5,8 +5,8 @@ are the same bytes and a changed copy is recognised. The instant of arrival trav
 """
 
 import hashlib
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -18,6 +18,7 @@ EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 LOGIN: Final = "crm.session.login"
 SESSION_PREFIX: Final = "crm.session."
+RECORD_PREFIX: Final = "crm.record."
 HUMAN_ORIGINS: Final = frozenset({"ui", "mobile", "unknown"})
 ORIGINS: Final = frozenset({"ui", "mobile", "api", "import", "automation", "sync", "unknown"})
 CONFIDENCES: Final = frozenset({"stated", "inferred", "none"})
@@ -37,12 +38,29 @@ class Record(NamedTuple):
 
 
 class EventData(msgspec.Struct, gc=False):
-    """The part of ``data`` that the windows need; whatever else the event carries stays on the log."""
+    """The part of ``data`` that is kept as facts; whatever else the event carries stays on the log."""
 
     user: str | None = None
     email: str | None = None
     origin: str = "unknown"
     environment: str = "production"
+    on_behalf_of: str | None = None
+    object: str | None = None
+    record: str | None = None
+    owner: str | None = None
+    stage: str | None = None
+    close_date: date | None = None
+    forecast: str | float | bool | None = None
+    """Its category. Where it was not declared it stands as what any attribute becomes: a state, a number, truth."""
+    report: str | None = None
+    feature: str | None = None
+    task: str | None = None
+    module: str | None = None
+    bulk: bool | None = None
+    automatic: bool | None = None
+    rows: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None = None
+    fields: dict[str, str] | None = None
+    """The states of the fields that were told."""
 
 
 class Event(msgspec.Struct, gc=False):

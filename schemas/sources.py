@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from schemas import places
+
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What may be set for a source of any kind."""
@@ -21,7 +23,20 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     requests_per_second: int = 0
     """The most requests of this source that are taken; 0: the setting UPTAKE_SOURCE_RATE."""
     link: str = ""
-    """Address of a record in the CRM with {object} and {record} in it, for work lists."""
+    """Address of a record in the CRM with {record} in it, for work lists.
+
+    {object} in it is the first of the names that the field registry has for the object.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be read or followed."""
+        for problem in self._problems():
+            raise ValueError(problem)
+
+    def _problems(self) -> Iterator[str]:
+        reason = places.problem(self.link)
+        if reason is not None:
+            yield f"link {reason}"
 
 
 class DataverseOptions(Options, frozen=True, kw_only=True):
@@ -98,7 +113,18 @@ CONSTANT: Final = "="
 _JOINED: Final = frozenset({"id", "type", "origin"})
 ATTRIBUTES: Final = _JOINED | {
     *("time", "user", "email", "on_behalf_of", "environment", "method", "object", "record", "owner", "stage"),
-    *("close_date", "fields", "fields_required", "fields_filled", "report", "feature", "rows", "task", "automatic"),
+    *(
+        "close_date",
+        "forecast",
+        "fields",
+        "fields_required",
+        "fields_filled",
+        "report",
+        "feature",
+        "rows",
+        "task",
+        "automatic",
+    ),
     *("bulk", "module", "delivery"),
 }
 _POINTER: Final = re.compile(r"(/([^~]|~[01])*)?")
@@ -125,12 +151,8 @@ class CustomOptions(Options, frozen=True, kw_only=True):
     time_zone: str = ""
     """Zone of times that are written without an offset (``Europe/Paris``); empty: such times are refused."""
 
-    def __post_init__(self) -> None:
-        """Refuse what could never be read."""
-        for problem in self._problems():
-            raise ValueError(problem)
-
     def _problems(self) -> Iterator[str]:
+        yield from super()._problems()
         if not _POINTER.fullmatch(self.items):
             yield "items must be a JSON pointer"
         for name, place in self.mapping.items():

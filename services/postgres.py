@@ -48,18 +48,34 @@ POISON: Final = (
 
 DATABASE_ERRORS: Final = (asyncpg.PostgresError, *UNAVAILABLE)
 UniqueViolationError = asyncpg.UniqueViolationError
+CheckViolationError = asyncpg.CheckViolationError
+LockNotAvailableError = asyncpg.LockNotAvailableError
 PgUUID = asyncpg.pgproto.pgproto.UUID
 
 
+_JSONB_VERSION: Final = b"\x01"
+"""What stands before the text of a jsonb in binary; COPY takes nothing else."""
+
+
 async def _prepare(connection: Connection) -> None:
-    for name in ("json", "jsonb"):
-        await connection.set_type_codec(
-            name, schema="pg_catalog", encoder=_to_json, decoder=msgspec.json.decode, format="text"
-        )
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", encoder=_to_json, decoder=msgspec.json.decode, format="text"
+    )
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
+    )
 
 
 def _to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _to_jsonb(value: object) -> bytes:
+    return _JSONB_VERSION + msgspec.json.encode(value)
+
+
+def _from_jsonb(value: bytes) -> Any:  # noqa: ANN401 - whatever stands there
+    return msgspec.json.decode(memoryview(value)[1:])
 
 
 async def connect_pool(

@@ -53,6 +53,12 @@ class Settings:
     cycle_ms: int = _setting(200, "The least time between two rounds of small batches, in milliseconds.")
     evaluate_seconds: float = _setting(1.0, "The least time between two evaluations of one tenant, in seconds.")
     session_ms: int = _setting(30_000, "Kafka session time-out of an aggregator, in milliseconds.")
+    retention_activity_days: int = _setting(90, "How long single events are kept, in days; tenants may want less.")
+    retention_people_days: int = _setting(
+        396, "How long is kept what single people did on a day or in a week, in days."
+    )
+    retention_aggregate_days: int = _setting(1827, "How long the numbers of groups are kept, in days.")
+    retention_letter_days: int = _setting(90, "How long dead letters are kept, in days.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
 
 

@@ -91,7 +91,10 @@ async def add_person(
 ) -> None:
     """Insert a person with one membership from the beginning, and tell the owner of the shard."""
     await connection.execute(
-        "insert into person (tenant, user_id, name, licensed_from, licensed_to) values ($1, $2, $2, $3, $4)",
+        """with licensed as (
+               insert into licence (tenant, user_id, licensed_from, licensed_to)
+               select $1, $2, $3, $4 where $3::date <= coalesce($4, $3)
+           ) insert into person (tenant, user_id, name) values ($1, $2, $2)""",
         tenant,
         user,
         licensed_from,
@@ -114,12 +117,26 @@ async def add_person(
     )
 
 
+async def measured(
+    connection: postgres.Connection, tenant: str = "acme", *hidden: str, week: date = NOON.date()
+) -> None:
+    """Write, as the measurer does, which groups (``team:North``) are hidden in ``week``."""
+    await connection.execute(
+        "insert into measured_week (tenant, week, known_at) values ($1, $2, now()) on conflict do nothing", tenant, week
+    )
+    await connection.executemany(
+        "insert into hidden_group (tenant, week, dimension, key, reason) values ($1, $2, $3, $4, 'complement')",
+        [(tenant, week, *group.split(":", 1)) for group in hidden],
+    )
+
+
 async def enter(pool: postgres.Pool, user: str, entry: Entry, shards: int, tenant: str = "acme") -> None:
     """Write a directory entry, or replace it, and tell the owner of the shard: as the API does."""
     async with postgres.transaction(pool) as tx:
+        await tx.execute("insert into person (tenant, user_id) values ($1, $2) on conflict do nothing", tenant, user)
+        await tx.execute("delete from licence where tenant = $1 and user_id = $2", tenant, user)
         await tx.execute(
-            "insert into person (tenant, user_id, licensed_from, licensed_to) values ($1, $2, $3, $4)"
-            " on conflict (tenant, user_id) do update set licensed_from = $3, licensed_to = $4",
+            "insert into licence (tenant, user_id, licensed_from, licensed_to) values ($1, $2, $3, $4)",
             tenant,
             user,
             entry.licensed_from,

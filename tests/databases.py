@@ -1,5 +1,7 @@
 """Fresh databases for a twentieth of their price: the tables that a test has used are truncated, and it is lent again.
 
+Partitions, which come with the days of events, go.
+
 Whoever borrows one cannot tell it from a copy of the template, nor can the planner: truncating forgets the counts that
 a deletion would leave. One whose first rows were changed or to which somebody clings is dropped.
 """
@@ -14,7 +16,9 @@ from services.postgres import Connection
 TEMPLATE = "template_uptake"
 RELEASE_SECONDS = 10.0
 
-TABLES = "select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+TABLES = """select oid::regclass::text from pg_class
+  where relnamespace = 'public'::regnamespace and relkind = 'r' and not relispartition"""
+PARTITIONS = "select inhrelid::regclass::text from pg_inherits where inhparent = 'activity'::regclass limit 200"
 USED = f"{TABLES} and pg_relation_size(oid) > 0"
 CONTENT = "select md5(string_agg(row::text, ',' order by row::text)) from {} as row"
 OTHERS = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
@@ -73,6 +77,8 @@ class Databases:
             for table, content in self._seeds.items():
                 if await connection.fetchval(CONTENT.format(table)) != content:
                     return False
+            while days := [row[0] for row in await connection.fetch(PARTITIONS)]:
+                await connection.execute(f"drop table {', '.join(days)}")
             if used := [row[0] for row in await connection.fetch(USED) if row[0] not in self._seeds]:
                 await connection.execute("set session_replication_role = replica")  # history may not be truncated else
                 await connection.execute(f"truncate {', '.join(used)} restart identity cascade")

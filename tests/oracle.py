@@ -1,5 +1,6 @@
 """What every window must be, computed the slow and obvious way from the directory and the distinct events."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -118,3 +119,27 @@ async def cells(pool: Pool, days: Sequence[date], tenant: str = "acme") -> Cells
         tenant,
     )
     return {(row[1], row[2], row[3], row[0]): tuple(row)[4:] for row in rows}
+
+
+Acts: TypeAlias = Counter[tuple[str, datetime, str]]
+"""Who, when and what."""
+
+
+def acts(events: Iterable[dict[str, Any]]) -> Acts:
+    """Return what is to be kept of distinct events."""
+    return Counter(
+        (event["data"].get("user") or "", datetime.fromisoformat(event["time"]), event["type"]) for event in events
+    )
+
+
+async def kept(pool: Pool, tenant: str = "acme") -> Acts:
+    """Read what is kept of events."""
+    return Counter(
+        tuple(row) for row in await pool.fetch("select user_id, at, kind from activity where tenant = $1", tenant)
+    )
+
+
+async def hours(pool: Pool, tenant: str = "acme") -> int:
+    """Read how many events the hours of all sources hold."""
+    count: int = await pool.fetchval("select coalesce(sum(events), 0)::int from source_hour where tenant = $1", tenant)
+    return count

@@ -37,6 +37,7 @@ from schemas.tables.measures import (
     source_hour,
 )
 from schemas.tables.platform import access_log, api_key, idempotency, installation, source, tenant
+from schemas.tables.privacy import erased, erasing, kept_since
 from schemas.tables.scim import scim_group, scim_member, scim_rules
 
 __all__ = [
@@ -55,12 +56,15 @@ __all__ = [
     "dead_letter",
     "directory_change",
     "dirty",
+    "erased",
+    "erasing",
     "erasure",
     "evaluation",
     "hidden_group",
     "idempotency",
     "identity_day",
     "installation",
+    "kept_since",
     "letter_position",
     "licence",
     "log_gap",

@@ -28,10 +28,6 @@ person = Table(
     Column("user_id", Text, primary_key=True),
     Column("name", Text),
     Column("email", Text),
-    Column("licensed_from", Date),
-    Column("licensed_to", Date, comment="the last licensed day, included; null: open"),
-    Column("kind", Text, nullable=False, server_default="human"),
-    Column("attributes", JSONB, nullable=False, server_default="{}", comment="the optional columns as given"),
     written(),
     written("updated_at"),
     Column("external_id", Text, comment="the key that another system has for them"),
@@ -52,6 +48,9 @@ Index("ix_person_tenant_scim_id", person.c.tenant, person.c.scim_id, unique=True
 Index("ix_person_tenant_user_name", person.c.tenant, func.lower(func.coalesce(person.c.user_name, person.c.user_id)))
 Index("ix_person_tenant_external_id", person.c.tenant, person.c.external_id)
 Index("ix_person_tenant_mail", person.c.tenant, text(f"({MAIL_MARK.format(tenant='tenant', mail='email')})"))
+Index(
+    "ix_person_time_zone", person.c.tenant, person.c.time_zone, postgresql_where=person.c.time_zone.is_not(None)
+)
 
 membership = Table(
     "membership",

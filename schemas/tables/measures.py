@@ -38,22 +38,22 @@ activity = Table(
     Column("owner", Text),
     Column("stage", Text),
     Column("close_date", Date),
+    Column("forecast", Text, comment="its category, where that is declared"),
     Column("detail", Text, comment="the report, feature, task, module or kind of meeting"),
     Column("bulk", Boolean),
     Column("automatic", Boolean),
-    Column("rows", Integer),
+    Column("rows", BigInteger),
     Column("fields", JSONB, comment="the states of the fields that were told"),
     instant("received_at", nullable=False),
     postgresql_partition_by="RANGE (at)",
 )
-Index("ix_activity_person", activity.c.tenant, activity.c.user_id, activity.c.at)
+Index("ix_activity_person", activity.c.tenant, activity.c.user_id)
+Index("ix_activity_record", activity.c.tenant, activity.c.record, postgresql_where=activity.c.record.is_not(None))
 Index(
-    "ix_activity_record",
+    "ix_activity_owner",
     activity.c.tenant,
-    activity.c.object,
-    activity.c.record,
-    activity.c.at,
-    postgresql_where=activity.c.record.is_not(None),
+    activity.c.owner,
+    postgresql_where=activity.c.owner.is_not(None),
 )
 
 record_base = Table(
@@ -71,7 +71,7 @@ dirty = Table(
     metadata,
     Column("seq", BigInteger, Identity(always=True), primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("kind", Text, nullable=False, comment="person, record or tenant"),
+    Column("kind", Text, nullable=False, comment="person, record, tenant, or week: who is hidden in it"),
     Column("subject", Text, nullable=False, comment="the user; of a record its object, a tab and its key"),
     Column("low", Date, comment="the first UTC day something changed on; null: from the beginning"),
     Column("high", Date, comment="the last; null: without end"),
@@ -109,6 +109,19 @@ contribution = Table(
 )
 Index("ix_contribution_week", contribution.c.tenant, contribution.c.week)
 Index("ix_contribution_team", contribution.c.tenant, contribution.c.team, contribution.c.week)
+Index(
+    "ix_contribution_moves",
+    contribution.c.tenant,
+    contribution.c.week,
+    postgresql_where=contribution.c.moves.is_not(None),
+)
+Index(
+    "ix_contribution_owner",
+    contribution.c.tenant,
+    contribution.c.owner,
+    contribution.c.week,
+    postgresql_where=contribution.c.owner.is_not(None),
+)
 
 metric_cell = Table(
     "metric_cell",
@@ -143,10 +156,23 @@ measured = Table(
     "measured",
     metadata,
     tenant_key(),
-    Column("seq", BigInteger, nullable=False, server_default="0", comment="of dirty, up to which all is measured"),
-    Column("week", Date, comment="the newest week that everybody was counted in"),
-    instant("as_of"),
+    Column("since", Date, comment="the first week there is"),
+    Column("week", Date, comment="the newest; who waits in dirty is yet to be counted in"),
+    Column("day", Date, comment="the tenant's today: as of its end the newest week tells of records"),
+    Column("until", instant("until").type, comment="the end of that day"),
+    Column("as_of", instant("as_of").type, comment="the tenant's now when all was measured last"),
+    Column("cut", instant("cut").type, comment="what was queued until then is being measured; null: nothing is"),
+    Column("known_at", instant("known_at").type, comment="from when on what was measured last is known"),
     written("measured_at"),
+)
+
+measured_week = Table(
+    "measured_week",
+    metadata,
+    tenant_key(),
+    Column("week", Date, primary_key=True, comment="its first day"),
+    instant("known_at", nullable=False),
+    comment="weeks that everybody was counted in, and since when: what changes later is a restatement when it is final",
 )
 
 hidden_group = Table(
@@ -176,6 +202,7 @@ silence = Table(
     tenant_key(),
     Column("source", Text, primary_key=True),
     Column("since", instant("since").type, primary_key=True),
+    instant("opened_at", nullable=False),
     instant("until"),
     Column("expected", BigInteger, nullable=False, comment="events expected meanwhile"),
     Column("seen", BigInteger, nullable=False, comment="events dated meanwhile that came all the same"),

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Date,
     ForeignKey,
     Identity,
+    Index,
     Integer,
     LargeBinary,
     SmallInteger,
@@ -32,6 +33,13 @@ tenant = Table(
     Column("connected_by", Text, nullable=False, server_default="activity"),
     Column("min_group", Integer, nullable=False, server_default="5"),
     Column("individual_visibility", Text, nullable=False, server_default="manager"),
+    Column(
+        "instants",
+        Text,
+        nullable=False,
+        server_default="exact",
+        comment="how exact answers on a person are: exact or day",
+    ),
     Column("labels", JSONB, nullable=False, server_default="{}"),
     written(),
     written("updated_at"),
@@ -39,9 +47,11 @@ tenant = Table(
     Column("roles", JSONB, nullable=False, server_default="{}", comment="what each role is expected to do"),
     Column("retention", JSONB, nullable=False, server_default="{}", comment="days kept; empty: the installation's"),
     instant("quality_approved_at"),
+    Column("activity_from", Date, comment="the first UTC day whose activity is all there; null: it always was"),
     CheckConstraint("clock in ('wall', 'event')", name="clock"),
     CheckConstraint("day_counting in ('working', 'calendar')", name="day_counting"),
     CheckConstraint("connected_by in ('activity', 'login')", name="connected_by"),
+    CheckConstraint("instants in ('exact', 'day')", name="instants"),
 )
 
 api_key = Table(
@@ -77,9 +87,11 @@ access_log = Table(
     Column("tenant", Text, nullable=False),
     Column("key_id", Text, nullable=False),
     Column("route", Text, nullable=False),
-    Column("subject", Text, nullable=False),
+    Column("subject", Text, nullable=False, comment="empty: many people, none of them named"),
+    Column("people", Integer, nullable=False, server_default="1"),
     written("at"),
 )
+Index("ix_access_log_tenant_seq", access_log.c.tenant, access_log.c.seq)
 
 idempotency = Table(
     "idempotency",

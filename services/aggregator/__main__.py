@@ -1,4 +1,4 @@
-"""Starts an aggregator: its consumer, the evaluator, the lane of dead letters, and the probes. Owns the clock."""
+"""Starts an aggregator: consumer, evaluator, measurer, lane of dead letters, keeper and probes. Owns the clock."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,11 @@ from services import installation, postgres
 from services.aggregator.consumer import Consumer
 from services.aggregator.evaluator import Evaluator
 from services.aggregator.instruments import Instruments
+from services.aggregator.keeper import Keeper
 from services.aggregator.lane import Lane
+from services.aggregator.measurer import Measurer
+from services.aggregator.retaining import Periods
+from services.aggregator.store.dirty import Backlog
 from services.observability import Probes, start_logging
 from services.server import Server
 from services.settings import SettingError, Settings, load
@@ -35,10 +39,16 @@ async def serve(settings: Settings) -> None:
     instruments = Instruments()
     owner = f"{socket.gethostname()}-{os.getpid()}"
     pool = await postgres.wait_for_pool(settings.database, name="uptake-aggregator", stop=stop, lossy=True, max_size=3)
-    steady = await postgres.wait_for_pool(settings.database, name="uptake-evaluator", stop=stop, max_size=3)
+    steady = await postgres.wait_for_pool(settings.database, name="uptake-evaluator", stop=stop, max_size=6)
     shards = await installation.shards(settings.database) or settings.partitions
     consumer = Consumer(pool, settings, shards, owner, clock, instruments)
     evaluator = Evaluator(steady, settings.database, settings, clock, instruments.evaluation_seconds.observe)
+
+    def tell(backlog: Backlog) -> None:
+        instruments.measure_dirty.set(backlog.number)
+        instruments.measure_dirty_seconds.set(backlog.seconds)
+
+    measurer = Measurer(steady, settings.database, clock, instruments.measure_seconds.observe, tell)
 
     async def ready() -> dict[str, str]:
         return consumer.wrong(clock())
@@ -56,7 +66,8 @@ async def serve(settings: Settings) -> None:
     )
     serving = asyncio.create_task(probes.serve())
     lane = Lane(steady, settings.kafka, owner, clock)
-    work = [asyncio.create_task(part.run(stop)) for part in (consumer, evaluator, lane)]
+    keeper = Keeper(steady, settings.database, settings.kafka, shards, clock, Periods.of_settings(settings))
+    work = [asyncio.create_task(part.run(stop)) for part in (consumer, evaluator, measurer, lane, keeper)]
     stopped = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)

@@ -5,7 +5,6 @@ of the evaluation lets only one commit. Evaluating again without anything new ch
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,27 +20,31 @@ from services.aggregator.domain.rules import change
 from services.aggregator.domain.rules.access import NOT_BY, unjudged
 from services.aggregator.domain.rules.change import History
 from services.aggregator.domain.rules.judge import Policy, judge
+from services.aggregator.domain.silence import Silence, blind_from
 from services.aggregator.domain.waves import Connection as Connected
 from services.aggregator.domain.waves import Rollout, Wave, connections
+from services.aggregator.leading import Confirm, Leader, Rests
+from services.aggregator.listening import Ears, listen
 from services.aggregator.store import alerts as alert_store
 from services.aggregator.store import cohorts as cohort_store
 from services.aggregator.store import evaluation as store
+from services.aggregator.store import leading
 from services.aggregator.store import weeks as week_store
 from services.aggregator.store.evaluation import Case
 from services.aggregator.store.weeks import Pair
-from services.postgres import CONFLICT, DATABASE_ERRORS, UNAVAILABLE, Connection, Pool, connect, transaction
+from services.postgres import CONFLICT, UNAVAILABLE, Connection, Pool, transaction
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.2
-STANDBY_SECONDS: Final = 2.0
 REST: Final = 4.0
 """After an evaluation that took t the tenant rests for this many t: rules never take more than a fifth of the time."""
 PATIENCE: Final = timedelta(seconds=60)
 """How long an evaluation waits for unread events: judged amid a backlog, people who came would seem absent."""
 ATTEMPTS: Final = 5
-LONGEST_REST: Final = 60.0
+TELLABLE: Final = timedelta(days=35)
+"""What comes to light later than this on the wall clock came by a backfill: windows change, nobody is alarmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class _Facts:
     policy: Policy
     rollouts: Sequence[Rollout]
     histories: Sequence[History]
+    silences: Sequence[Silence]
     alerts: Sequence[Alert]
+    past: datetime | None
+    """What began before, and was not told then, opens no alert any more."""
 
 
 class Evaluator:
@@ -80,63 +86,40 @@ class Evaluator:
         self._clock = clock
         self._observe = observe
         self._waiting: dict[str, datetime] = {}
-        self._resting: dict[str, float] = {}
-        self._failures: dict[str, int] = {}
+        self._rests = Rests()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Evaluate until ``stop``; wait while another evaluator leads or Postgres is away."""
-        while not stop.is_set():
-            try:
-                session = await connect(self._url, name="uptake-evaluator")
-            except UNAVAILABLE as error:
-                log.warning("waiting for Postgres: %s", error)
-            else:
-                await self._attend(session, stop)
-            await _pause(stop, STANDBY_SECONDS)
+        every = min(POLL_SECONDS, self._settings.evaluate_seconds)
+        leader = Leader(self._url, "evaluator", leading.EVALUATOR, every)
+        await leader.run(stop, lambda confirm: self._round(confirm, stop))
 
-    async def _attend(self, session: Connection, stop: asyncio.Event) -> None:
-        """Stand by or lead on one session until it breaks or ``stop``; the lock goes with the session."""
-        try:
-            await store.prepare_session(session)
-            while not stop.is_set() and not await store.try_lead(session):
-                await _pause(stop, STANDBY_SECONDS)
-            while not stop.is_set():
-                await self._round(session, stop)
-                await _pause(stop, min(POLL_SECONDS, self._settings.evaluate_seconds))
-        except DATABASE_ERRORS as error:
-            log.warning("the evaluator lost Postgres: %s", error)
-        finally:
-            with contextlib.suppress(*DATABASE_ERRORS):
-                await session.close(timeout=2)
-
-    async def _round(self, session: Connection, stop: asyncio.Event) -> None:
+    async def _round(self, confirm: Confirm, stop: asyncio.Event) -> None:
         now = self._clock()
         async with self._pool.acquire() as connection:
             due = await store.due(connection, now)
             state = await store.log_state(connection)
-        await store.confirm_session(session)
+        await confirm()
         self._waiting = {tenant: self._waiting.get(tenant, state.asked_at) for tenant in due}
         for tenant, since in list(self._waiting.items()):
             complete = state.drained_at >= since or state.asked_at - since >= PATIENCE
-            if complete and not stop.is_set() and self._resting.get(tenant, 0.0) <= perf_counter():
+            if complete and not stop.is_set() and self._rests.over(tenant, perf_counter()):
                 await self._evaluate_alone(tenant, now)
                 del self._waiting[tenant]
-                await store.confirm_session(session)
+                await confirm()
 
     async def _evaluate_alone(self, tenant: str, now: datetime) -> None:
         """Evaluate ``tenant``; what goes wrong with it is told and tried again later, the others go on."""
         started = perf_counter()
         try:
             await self.evaluate(tenant, now)
-            self._failures.pop(tenant, None)
-            rest = REST * (perf_counter() - started)
         except Exception as error:
-            failures = self._failures[tenant] = min(self._failures.get(tenant, 0) + 1, 10)
-            rest = 2.0**failures
+            self._rests.failed(tenant, perf_counter())
             trace = not isinstance(error, UNAVAILABLE)
             log.warning("the evaluation of tenant %s failed: %s", tenant, error, exc_info=trace)
-        rest = min(max(rest, self._settings.evaluate_seconds), LONGEST_REST)
-        self._resting[tenant] = perf_counter() + rest
+        else:
+            rest = max(REST * (perf_counter() - started), self._settings.evaluate_seconds)
+            self._rests.done(tenant, perf_counter(), rest)
 
     async def evaluate(self, tenant: str, now: datetime) -> Evaluated | None:
         """Evaluate ``tenant`` once; ``now`` counts for tenants on the wall clock. None: there is no such tenant.
@@ -173,10 +156,22 @@ async def _evaluate(tx: Connection, tenant: str, now: datetime) -> Evaluated | N
 
 async def _gather(tx: Connection, tenant: str, case: Case, now: datetime | None) -> _Facts:
     policy = _policy(case)
+    silences = await _silences(tx, tenant, case, policy.calendar, now)
     waves = await cohort_store.waves(tx, tenant)
-    rollouts = await _rollouts(tx, tenant, waves, policy.calendar, case.settings["connected_by"], now)
-    histories = [] if now is None else await _histories(tx, tenant, waves, policy.calendar, now)
-    return _Facts(policy, rollouts, histories, await alert_store.stored(tx, tenant))
+    rollouts = await _rollouts(tx, tenant, waves, policy.calendar, case.settings["connected_by"], now, silences)
+    histories = [] if now is None else await _histories(tx, tenant, waves, policy.calendar, now, silences)
+    past = now - TELLABLE if now is not None and case.settings["clock"] == "wall" else None
+    return _Facts(policy, rollouts, histories, silences, await alert_store.stored(tx, tenant), past)
+
+
+async def _silences(tx: Connection, tenant: str, case: Case, calendar: Calendar, now: datetime | None) -> list[Silence]:
+    """Listen first: on the wall clock only up to when the log was read, since what is not read yet is not missing."""
+    if now is None:
+        return []
+    if case.settings["clock"] == "event":
+        return await listen(tx, tenant, Ears(calendar, event_clock=True, now=now))
+    drained_at = (await store.log_state(tx)).drained_at
+    return await listen(tx, tenant, Ears(calendar, event_clock=False, now=min(now, drained_at)))
 
 
 def _policy(case: Case) -> Policy:
@@ -191,7 +186,13 @@ def _policy(case: Case) -> Policy:
 
 
 async def _rollouts(
-    tx: Connection, tenant: str, waves: Sequence[Wave], calendar: Calendar, connected_by: str, now: datetime | None
+    tx: Connection,
+    tenant: str,
+    waves: Sequence[Wave],
+    calendar: Calendar,
+    connected_by: str,
+    now: datetime | None,
+    silences: Sequence[Silence],
 ) -> list[Rollout]:
     cohorts = await cohort_store.cohorts(tx, tenant, waves, connected_by)
     late: dict[Wave, list[str]] = {}
@@ -201,12 +202,29 @@ async def _rollouts(
             groups = [group for group in cohorts.get(wave.id, ()) if group.day is None or group.day >= deadline]
             late[wave] = [user for group in groups for user in group.people]
     stragglers = await cohort_store.stragglers(tx, tenant, late, connected_by)
-    far = known(await store.login_sources(tx, tenant)) if connected_by == "login" else ALL
-    return [Rollout(wave, cohorts.get(wave.id, ()), stragglers.get(wave.id, ()), far) for wave in waves]
+    far = ALL
+    if connected_by == "login":
+        tell = await store.login_sources(tx, tenant)
+        far, names = known(tell), {source.name for source in tell}
+        silences = [each for each in silences if each.source in names]
+    return [
+        Rollout(
+            wave,
+            cohorts.get(wave.id, ()),
+            stragglers.get(wave.id, ()),
+            far._replace(blind=blind_from(silences, calendar.start_of(wave.go_live))),
+        )
+        for wave in waves
+    ]
 
 
 async def _histories(
-    tx: Connection, tenant: str, waves: Sequence[Wave], calendar: Calendar, now: datetime
+    tx: Connection,
+    tenant: str,
+    waves: Sequence[Wave],
+    calendar: Calendar,
+    now: datetime,
+    silences: Sequence[Silence],
 ) -> list[History]:
     ended = {wave.id: change.weeks_ended(wave.go_live, calendar, now) for wave in waves}
     if max(ended.values(), default=0) <= 1:
@@ -222,9 +240,22 @@ async def _histories(
             pairs[each, number] = Pair(*each.subject, base, change.last_day(each.wave.go_live, number))
     people = await week_store.same_people(tx, tenant, sorted(set(pairs.values())))
     return [
-        History(each, past, {number: people[pairs[each, number]] for number in change.doubtful_weeks(past)})
+        History(
+            each,
+            past,
+            {number: people[pairs[each, number]] for number in change.doubtful_weeks(past)},
+            _unknown(each.wave, past, calendar, silences),
+        )
         for each, past in weeks.items()
     ]
+
+
+def _unknown(
+    wave: Wave, weeks: Sequence[change.Week], calendar: Calendar, silences: Sequence[Silence]
+) -> frozenset[int]:
+    """Return the weeks in which people may have come unseen."""
+    spans = {week.number: change.span(wave.go_live, week.number, calendar) for week in weeks}
+    return frozenset(number for number, span in spans.items() if any(each.touches(*span) for each in silences))
 
 
 def _decide(tenant: str, facts: _Facts, now: datetime | None) -> tuple[dict[str, list[Connected]], list[Change]]:
@@ -232,11 +263,7 @@ def _decide(tenant: str, facts: _Facts, now: datetime | None) -> tuple[dict[str,
     connected = {rollout.wave.id: connections(rollout, calendar, now) for rollout in facts.rollouts}
     if now is None:
         return connected, []
-    findings = judge(facts.policy, facts.rollouts, facts.histories, now)
+    findings = judge(facts.policy, facts.rollouts, facts.histories, now, facts.silences)
     kept = {each for rollout in facts.rollouts for each in unjudged(rollout, calendar, now)}
-    return connected, advance(tenant, facts.alerts, findings, now, kept)
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+    kept |= set(change.baseless(facts.histories))
+    return connected, advance(tenant, facts.alerts, findings, now, kept, facts.past)

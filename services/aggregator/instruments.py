@@ -37,6 +37,18 @@ class Instruments:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.measure_seconds = Histogram(
+            "uptake_measure_seconds",
+            "Time to measure what was queued of one tenant.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.measure_dirty = Gauge(
+            "uptake_measure_dirty", "Changes that wait to be measured, by the measurer.", registry=self.registry
+        )
+        self.measure_dirty_seconds = Gauge(
+            "uptake_measure_dirty_seconds", "Since when the oldest of them waits.", registry=self.registry
+        )
         self.gaps = Counter(
             "uptake_aggregator_gaps", "Times a log did not go on where it was left.", ["reason"], registry=self.registry
         )

@@ -11,8 +11,10 @@ from typing import Final, NamedTuple
 
 from services.aggregator.domain import links, windows
 from services.aggregator.domain.directory import day_number
+from services.aggregator.domain.facts import Mark
 from services.aggregator.domain.links import SELF, Seat
 from services.aggregator.domain.windows import Deltas, PersonDay
+from services.aggregator.store import activity as activity_store
 from services.aggregator.store import apart
 from services.aggregator.store import facts as fact_store
 from services.aggregator.store import links as link_store
@@ -63,6 +65,7 @@ async def recount(tx: Connection, home: Home, changes: Sequence[Change], final: 
     await window_store.add(tx, home.shard, deltas.settle())
     if tallies:
         await fact_store.tell(tx, home.shard, tallies)
+    await activity_store.mark(tx, _marks(moves))
     concerned = await _concerned(tx, moves)
     await link_store.queue(tx, home.shards, ((person, None) for person in concerned), since)
 
@@ -103,6 +106,18 @@ async def _move(
         links.recount(deltas, tenant, before[person], after[person], old=old, new=new, final=final(tenant))
     for person, move in changed.items():
         tallies[person[0]].unmapped += events.get(person, 0) * (move.old.mapped - move.new.mapped)
+
+
+def _marks(moves: Mapping[Person, Move]) -> list[Mark]:
+    """Return who is to be measured anew: who is another, and whom they counted for and count for now."""
+    moved = {
+        (person[0], user)
+        for person, move in moves.items()
+        if move.old != move.new
+        for user in (person[1], move.old.user, move.new.user)
+        if user is not None
+    }
+    return [(tenant, "person", user, None, None) for tenant, user in sorted(moved)]
 
 
 def _listing(move: Move) -> bool:

@@ -8,21 +8,31 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-from services.aggregator.domain import windows
 from services.aggregator.domain.arrivals import Arrival, LogRecord, Unusable, read, record_mark
-from services.aggregator.domain.facts import Activity, Claimed, LocalDays, PersonDayKey, fold, sources
-from services.aggregator.domain.windows import DayChange, Deltas
+from services.aggregator.domain.facts import (
+    Claimed,
+    LocalDays,
+    fold,
+    marks,
+    sources,
+)
+from services.aggregator.domain.windows import Deltas
+from services.aggregator.erasing import Erasures
+from services.aggregator.extending import changes_of, extend
 from services.aggregator.people import People
 from services.aggregator.recount import Home, recount
+from services.aggregator.store import activity as activity_store
 from services.aggregator.store import facts as fact_store
 from services.aggregator.store import links as link_store
 from services.aggregator.store import positions
 from services.aggregator.store import windows as window_store
-from services.aggregator.store.facts import Added, RacedError, Tally, TenantClock
+from services.aggregator.store.activity import MissingDayError
+from services.aggregator.store.facts import RacedError, Tally, TenantClock
+from services.aggregator.store.links import Change
+from services.aggregator.store.partitions import Days
 from services.aggregator.store.positions import Held, Letter
-from services.aggregator.store.windows import Person, Terms
 from services.postgres import POISON, Connection, Pool, transaction
 
 ALLOWED_LATENESS: Final = timedelta(hours=50)
@@ -47,6 +57,14 @@ class Tenants:
             for name, clock in (await fact_store.tenants(tx, unknown)).items():
                 self.clocks[name] = clock
                 self.days[name] = LocalDays(clock.time_zone)
+
+
+class Batch(NamedTuple):
+    """Records, and what is in them."""
+
+    records: Sequence[LogRecord]
+    arrivals: list[Arrival]
+    unusable: list[Unusable]
 
 
 @dataclass
@@ -81,6 +99,7 @@ class Shard:
         self._tenants = tenants
         self._hook = hook
         self._people = People(shards)
+        self._days = Days()
 
     async def fold(self, pool: Pool, records: Sequence[LogRecord], now: datetime) -> Outcome:
         """Fold ``records`` and move the position behind them, in one transaction.
@@ -89,11 +108,16 @@ class Shard:
             FencedError: the shard is owned by another process now; nothing was written.
         """
         alone = False
+        batch = self._read(records)
         while True:
             try:
-                outcome = await self._commit(pool, records, now, alone=alone)
+                await self._days.ensure(pool, {arrival.at.date() for arrival in batch.arrivals})
+                outcome = await self._commit(pool, batch, now, alone=alone)
             except RacedError:
                 self._people.forget()  # whoever was faster has committed: its claims are seen next time
+            except MissingDayError:
+                self._people.forget()
+                self._days.forget()  # a day that was dropped meanwhile
             except POISON:
                 if alone:
                     raise
@@ -103,39 +127,43 @@ class Shard:
                 _advance(self._newest, outcome.newest)
                 return outcome
 
-    async def _commit(self, pool: Pool, records: Sequence[LogRecord], now: datetime, *, alone: bool) -> Outcome:
-        last = records[-1]
+    def _read(self, records: Sequence[LogRecord]) -> Batch:
+        return Batch(records, *read(records, self.number, self._shards))
+
+    async def _commit(self, pool: Pool, batch: Batch, now: datetime, *, alone: bool) -> Outcome:
+        last = batch.records[-1]
         anchor = record_mark(last)
         self._hook("before_tx")
         async with transaction(pool) as tx:
             await positions.move(tx, self.number, self.held, last.offset + 1, anchor)
-            outcome = await (self._isolate if alone else self._apply)(tx, records, now)
+            outcome = await (self._isolate if alone else self._apply)(tx, batch, now)
             self._hook("in_tx")
         self._hook("after_commit")
         self.held = Held(last.offset + 1, anchor, self.held.epoch)
         return outcome
 
-    async def _isolate(self, tx: Connection, records: Sequence[LogRecord], now: datetime) -> Outcome:
+    async def _isolate(self, tx: Connection, batch: Batch, now: datetime) -> Outcome:
         """Apply what can be applied: halve the batch until the record at fault stands alone."""
+        records = batch.records
         try:
             async with tx.transaction():
-                return await self._apply(tx, records, now)
+                return await self._apply(tx, batch, now)
         except POISON as error:
             self._people.forget()
             if len(records) == 1:
                 await self._keep(tx, [Unusable(records[0], None, type(error).__name__)], {})
                 return Outcome(dead_letter=1)
         middle = len(records) // 2
-        outcome = await self._isolate(tx, records[:middle], now)
-        outcome += await self._isolate(tx, records[middle:], now)
+        outcome = await self._isolate(tx, self._read(records[:middle]), now)
+        outcome += await self._isolate(tx, self._read(records[middle:]), now)
         return outcome
 
-    async def _apply(self, tx: Connection, records: Sequence[LogRecord], now: datetime) -> Outcome:
-        arrivals, unusable = read(records, self.number, self._shards)
+    async def _apply(self, tx: Connection, batch: Batch, now: datetime) -> Outcome:
+        arrivals, unusable = batch.arrivals, batch.unusable
         names = {arrival.event.tenant for arrival in arrivals}
         await self._tenants.meet(tx, names)
         if unknown := names - self._tenants.days.keys():
-            unusable += [
+            unusable = unusable + [
                 Unusable(a.record, a.event.tenant, "unknown tenant") for a in arrivals if a.event.tenant in unknown
             ]
             arrivals = [arrival for arrival in arrivals if arrival.event.tenant not in unknown]
@@ -168,14 +196,16 @@ class Shard:
             tally = tallies[arrival.event.tenant]
             tally.duplicates += 1
             tally.conflicts += arrival.mark != mark
-        return [Claimed(a.event, a.at) for n, a in enumerate(candidates) if n not in taken]
+        return [Claimed(a.event, a.at, a.identity, a.received_at) for n, a in enumerate(candidates) if n not in taken]
 
     async def _add(self, tx: Connection, fresh: Sequence[Claimed], tallies: dict[str, Tally], now: datetime) -> None:
         """Write the facts of ``fresh`` events and what they do to the windows."""
         seen = sources(fresh)
         for (tenant, _), source in seen.items():
             tallies[tenant].see(source.latest)
+            tallies[tenant].folded += source.events
         finals = {tenant: self._final_day(tenant, now) for tenant, _ in seen}
+        fresh = await self._people.living(tx, fresh)
         folded = fold(fresh, self._tenants.days)
         roster = await self._people.terms(tx, {(key.tenant, key.user) for key in folded})
         await self._people.sight(tx, roster, fresh)
@@ -183,13 +213,16 @@ class Shard:
         added = await fact_store.add(tx, own) if own else []
         for key, activity in folded.items():
             tally = tallies[key.tenant]
-            tally.folded += activity.events
             tally.late += activity.events if key.day <= finals[key.tenant] else 0
             tally.unmapped += activity.events if roster[key.tenant, key.user] is None else 0
         deltas = Deltas()
-        await _extend(tx, deltas, _changes(own, added), roster, finals)
+        await extend(tx, deltas, changes_of(own, added), roster, finals)
         await window_store.add(tx, self.number, deltas.settle())
         await fact_store.see_sources(tx, self.number, seen)
+        await activity_store.keep(tx, fresh)
+        await activity_store.count_hours(tx, self.number, seen)
+        strangers = {person for person, terms in roster.items() if terms is None}
+        await activity_store.mark(tx, marks(fresh, folded, strangers))
 
     def _final_day(self, tenant: str, now: datetime) -> int:
         """Return the newest as-of day whose windows were final before this batch."""
@@ -216,56 +249,21 @@ class Shard:
         """
         async with transaction(pool) as tx:
             await positions.lock(tx, self.number, self.held)
-            changes = await link_store.take(tx, self.number, CHANGES_AT_ONCE)
-            if changes:
-                await self._tenants.meet(tx, {change.person[0] for change in changes})
-                known = [change for change in changes if change.person[0] in self._tenants.clocks]
-                home = Home(self.number, self._shards)
-                await recount(tx, home, known, lambda tenant: self._final_day(tenant, now))
+            changes = await self.follow(tx, now)
         self._people.forget(change.person for change in changes)
         return len(changes)
 
-
-def _changes(folded: dict[PersonDayKey, Activity], added: Sequence[Added]) -> dict[Person, list[DayChange]]:
-    """Return by person what is new in each touched day, ascending by day."""
-    changes: dict[Person, list[DayChange]] = defaultdict(list)
-    for key, events, logins in sorted(added):
-        activity = folded[key]
-        change = DayChange(
-            key.day,
-            activity.actions,
-            fresh=events == activity.events,
-            fresh_login=activity.logins > 0 and logins == activity.logins,
-        )
-        changes[key.tenant, key.user].append(change)
-    return changes
-
-
-async def _extend(
-    tx: Connection,
-    deltas: Deltas,
-    changes: dict[Person, list[DayChange]],
-    roster: dict[Person, Terms | None],
-    finals: dict[str, int],
-) -> None:
-    """Add what ``changes`` do to the windows; only people with a newly active day need their neighbouring days."""
-    counted = {person: days for person, days in changes.items() if roster[person]}
-    fresh = {person: days for person, days in counted.items() if any(c.fresh or c.fresh_login for c in days)}
-    spans = [(*person, days[0].day - windows.REACH, days[-1].day + windows.REACH) for person, days in fresh.items()]
-    near = dict(zip(fresh, await fact_store.near(tx, spans), strict=True)) if spans else {}
-    for person, days in counted.items():
-        active, logged_in = near.get(person, ([], []))
-        new_days = {c.day for c in days if c.fresh}
-        new_logins = {c.day for c in days if c.fresh_login}
-        windows.extend(
-            deltas,
-            person[0],
-            roster[person] or (),
-            days,
-            active=[day for day in active if day not in new_days],
-            logged_in=[day for day in logged_in if day not in new_logins],
-            final=finals[person[0]],
-        )
+    async def follow(self, tx: Connection, now: datetime) -> list[Change]:
+        """Do so under the lock of the shard's position, which ``tx`` holds; return what was taken."""
+        changes = await link_store.take(tx, self.number, CHANGES_AT_ONCE)
+        if changes:
+            await self._tenants.meet(tx, {change.person[0] for change in changes})
+            known = [change for change in changes if change.person[0] in self._tenants.clocks]
+            home, erasures = Home(self.number, self._shards), Erasures(self.number)
+            known = await erasures.begin(tx, known)
+            await recount(tx, home, known, lambda tenant: self._final_day(tenant, now))
+            await erasures.end(tx)
+        return changes
 
 
 def _advance(newest: dict[str, datetime], by: dict[str, datetime]) -> None:

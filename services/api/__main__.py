@@ -71,6 +71,12 @@ async def _serve(settings: Settings) -> None:
             partitions=settings.partitions,
             seal_key=settings.seal_key,
             ingest_url=settings.public_url or f"http://{settings.host}:{settings.ingest_port}",
+            kept_days={
+                "activity": settings.retention_activity_days,
+                "people": settings.retention_people_days,
+                "aggregates": settings.retention_aggregate_days,
+                "letters": settings.retention_letter_days,
+            },
         )
         server = Server(
             uvicorn.Config(

@@ -1,6 +1,7 @@
 """``/v1/alerts``: what the rules found, with its evidence and its history. People answer by acknowledging."""
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -10,12 +11,14 @@ from starlette.responses import Response
 from schemas.alerts import item
 from services.api import cursors
 from services.api.auth import Caller, Reader, Responder
+from services.api.hiding import Curtain, curtain
 from services.api.problems import conflict, invalid, not_found
 from services.api.shapes import Cursor, Limit, Shown, bound_of, example, page, reply
 from services.api.store import alerts as store
 from services.api.store import lines, tenants
 from services.api.store.alerts import Place, Sight
-from services.api.store.sessions import reading, writing
+from services.api.store.people import log_accesses
+from services.api.store.sessions import writing
 from services.postgres import Connection, Row
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
@@ -100,6 +103,8 @@ class Filters(Shown):
 
 NAMES: Final = "people"
 """Where evidence names single persons."""
+TEAMS: Final = "worst_teams"
+OWN_TEAM: Final = "team_connected"
 EXACT: Final = {"state", "rule", "severity", "tier", "subject_kind", "wave"}
 
 
@@ -137,11 +142,10 @@ _CHANGE: Final = {
 
 
 async def _sight(caller: Caller, connection: Connection) -> Sight:
-    line = await caller.line(connection)
-    if line is None:
-        return Sight(caller.sees_individuals, None, None)
-    teams = await lines.teams(connection, caller.tenant.id, line, await caller.today(connection))
-    return Sight(caller.sees_individuals, line, teams)
+    line, teams = await caller.line(connection), None
+    if line is not None:
+        teams = await lines.teams(connection, caller.tenant.id, line, await caller.today(connection))
+    return Sight(caller.sees_individuals, line, teams, caller.person, caller.tenant.min_group)
 
 
 def _bound(text: str | None, caller: Caller, parameter: str) -> datetime | None:
@@ -151,16 +155,41 @@ def _bound(text: str | None, caller: Caller, parameter: str) -> datetime | None:
         raise invalid(f"{parameter} {error}.", parameter=parameter) from error
 
 
-def _visible(body: dict[str, Any], caller: Caller) -> dict[str, Any]:
-    """Return ``body`` without the names in its evidence where the tenant shows no single persons."""
-    if caller.sees_individuals or NAMES not in body["evidence"]:
-        return body
-    return {**body, "evidence": {name: value for name, value in body["evidence"].items() if name != NAMES}}
+def _visible(body: dict[str, Any], caller: Caller, hidden: Curtain) -> dict[str, Any]:
+    """Return ``body`` without the teams in its evidence that are hidden, or names where no single persons are shown."""
+    evidence, span = dict(body["evidence"]), _span(body)
+    if TEAMS in evidence:
+        told = [(team, ("team", str(team["team"]))) for team in evidence[TEAMS]]
+        evidence[TEAMS] = [team for team, group in told if not hidden.hides(group, *span, team["den"])]
+    own = evidence.get(OWN_TEAM)
+    if own and hidden.hides(("team", str(evidence.get("team"))), *span, own["den"]):
+        evidence[OWN_TEAM] = None
+    if not caller.sees_individuals:
+        evidence.pop(NAMES, None)
+    return {**body, "evidence": evidence}
 
 
-def shown(row: Row, caller: Caller) -> dict[str, Any]:
-    """Return an alert as JSON shows it."""
-    return _visible(item(row), caller)
+def _span(body: Mapping[str, Any]) -> tuple[date, date]:
+    return tuple(date.fromisoformat(str(body["window"][end])) for end in ("from", "to"))  # type: ignore[return-value]
+
+
+async def _curtain(connection: Connection, caller: Caller, bodies: Sequence[Mapping[str, Any]]) -> Curtain:
+    """Return what is hidden of the teams that ``bodies`` tell of."""
+    telling = [body for body in bodies if {TEAMS, OWN_TEAM} & set(body["evidence"])]
+    if not telling:
+        return Curtain(caller.tenant.min_group)
+    spans = [_span(body) for body in telling]
+    return await curtain(connection, caller.tenant, min(first for first, _ in spans), max(last for _, last in spans))
+
+
+async def _told(connection: Connection, caller: Caller, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return alerts as this key may see them. Whom they name is written to the access log."""
+    hidden = await _curtain(connection, caller, bodies)
+    seen = [_visible(body, caller, hidden) for body in bodies]
+    named = {body["subject"]["key"] for body in seen if body["subject"]["kind"] == "user"}
+    named.update(name for body in seen for name in body["evidence"].get(NAMES) or ())
+    await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/alerts", sorted(named))
+    return seen
 
 
 @router.get("", response_model=AlertPage, responses=example({"items": [SHOWN], "next": None}))
@@ -172,25 +201,27 @@ async def show_all(caller: Reader, asked: Annotated[Filters, Query()]) -> Respon
     after = cursors.decode(asked.cursor, question, Place)
     if after is not None and after.opened_at.tzinfo is None:
         raise cursors.strange()
-    async with reading(caller.pool) as connection:
+    limit, more = asked.limit, None
+    async with writing(caller.pool) as connection:
         sight = await _sight(caller, connection)
         rows = await store.page(
-            connection, caller.tenant.id, sight, filters, opened=opened, after=after, limit=asked.limit + 1
+            connection, caller.tenant.id, sight, filters, opened=opened, after=after, limit=limit + 1
         )
-    limit, more = asked.limit, None
+        items = await _told(connection, caller, [item(row) for row in rows[:limit]])
     if len(rows) > limit:
         more = cursors.encode(question, Place(rows[limit - 1]["opened_at"], rows[limit - 1]["id"]))
-    return page([shown(row, caller) for row in rows[:limit]], more)
+    return page(items, more)
 
 
 @router.get("/{alert}", response_model=AlertShown, responses=example(SHOWN))
 async def show(alert: str, caller: Reader) -> Response:
     """Show one alert."""
-    async with reading(caller.pool) as connection:
+    async with writing(caller.pool) as connection:
         row = await store.find(connection, caller.tenant.id, alert, await _sight(caller, connection))
-    if row is None:
-        raise not_found()
-    return reply(shown(row, caller))
+        if row is None:
+            raise not_found()
+        shown = (await _told(connection, caller, [item(row)]))[0]
+    return reply(shown)
 
 
 @router.get("/{alert}/history", response_model=ChangePage, responses=example({"items": [_CHANGE], "next": None}))
@@ -200,18 +231,17 @@ async def show_history(alert: str, caller: Reader, cursor: Cursor = None, limit:
     after = cursors.decode(cursor, question, int) or 0
     if not 0 <= after < 1 << 62:
         raise cursors.strange()
-    async with reading(caller.pool) as connection:
-        row = await store.find(connection, caller.tenant.id, alert, await _sight(caller, connection))
+    async with writing(caller.pool) as connection:
+        if await store.find(connection, caller.tenant.id, alert, await _sight(caller, connection)) is None:
+            raise not_found()
         rows = await store.history(connection, caller.tenant.id, alert, after, limit + 1)
-    if row is None:
-        raise not_found()
+        bodies = await _told(connection, caller, [row["body"] for row in rows[:limit]])
     more = cursors.encode(question, rows[limit - 1]["seq"]) if len(rows) > limit else None
-    return page([_change(row, caller) for row in rows[:limit]], more)
+    return page([_change(row, body) for row, body in zip(rows, bodies, strict=False)], more)
 
 
-def _change(row: Row, caller: Caller) -> dict[str, Any]:
-    told = {name: row[name] for name in ("seq", "kind", "state", "actor", "as_of", "at")}
-    return {**told, "alert": _visible(row["body"], caller)}
+def _change(row: Row, body: dict[str, Any]) -> dict[str, Any]:
+    return {**{name: row[name] for name in ("seq", "kind", "state", "actor", "as_of", "at")}, "alert": body}
 
 
 @router.post("/{alert}/acknowledge", response_model=AlertShown, responses=example({**SHOWN, "state": "acknowledged"}))
@@ -229,4 +259,5 @@ async def acknowledge(alert: str, caller: Responder) -> Response:
             row = await store.acknowledge(connection, tenant.id, alert, now)
             actor, body = caller.principal.key_id, item(row)
             await store.remember(connection, tenant.id, alert, kind="acknowledged", actor=actor, as_of=now, body=body)
-    return reply(shown(row, caller))
+        shown = (await _told(connection, caller, [item(row)]))[0]
+    return reply(shown)

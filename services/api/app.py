@@ -6,7 +6,7 @@ Whatever comes in is answered by the resource or by a documented problem; what P
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,21 +17,29 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from services.api import (
+    absences,
     alerts,
+    backfills,
     dead_letters,
     directory,
+    erasures,
+    explain,
     fields,
     instruments,
     keys,
     links,
     logins,
+    metrics,
     people,
+    privacy,
     probes,
+    quality,
     sources,
     status,
     tenants,
     waves,
     windows,
+    worklists,
 )
 from services.api.edge import Edge
 from services.api.gauges import Adoption
@@ -52,14 +60,22 @@ RESOURCES: Final = (
     sources,
     logins,
     fields,
+    absences,
+    quality,
     directory,
     links,
     waves,
     windows,
+    metrics,
+    worklists,
+    explain,
+    erasures,
     people,
+    privacy,
     alerts,
     dead_letters,
     status,
+    backfills,
     probes,
     *SCIM,
 )
@@ -107,11 +123,12 @@ def create(
     partitions: int,
     seal_key: str = "",
     ingest_url: str = "http://127.0.0.1:8081",
+    kept_days: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """Return the application on ``pool``.
 
     ``partitions``: the shards, until the installation has noted them; ``seal_key``: empty for the installation's own;
-    ``ingest_url``: how CRMs reach ingest.
+    ``ingest_url``: how CRMs reach ingest; ``kept_days``: for how long each tier of data is kept.
     """
     measured = instruments.make()
     adoption = Adoption()
@@ -136,6 +153,7 @@ def create(
     app.state.pool, app.state.clock, app.state.partitions = pool, clock, partitions
     app.state.seal_key, app.state.ingest_url = seal_key, ingest_url
     app.state.instruments, app.state.adoption = measured, adoption
+    app.state.kept_days = kept_days or {}
     for resource in RESOURCES:
         for route in resource.router.routes:
             if isinstance(route, APIRoute):

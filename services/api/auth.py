@@ -16,7 +16,7 @@ from services.api.credentials import matches, parse
 from services.api.days import local_day
 from services.api.problems import ProblemError, invalid, not_found, unauthorised
 from services.api.store import keys, lines, tenants
-from services.api.store.sessions import reading
+from services.api.store.sessions import Walled, reading
 from services.api.store.tenants import Tenant
 from services.postgres import Connection, Pool
 
@@ -49,8 +49,13 @@ class Caller:
 
     principal: Principal
     tenant: Tenant
-    pool: Pool
+    pool: Walled
     now: datetime
+
+    @property
+    def everywhere(self) -> Pool:
+        """The way to what is unique beyond the tenant: the secrets of sources, and the key that seals."""
+        return self.pool.pool
 
     @property
     def person(self) -> str | None:
@@ -73,6 +78,17 @@ class Caller:
         if self.person is None:
             return None
         return await lines.line(connection, self.tenant.id, self.person, await self.today(connection))
+
+    async def sees(self, connection: Connection, user: str) -> bool:
+        """Return whether this key may look at a single person."""
+        line = await self.shown(connection)
+        return line is None or user in line
+
+    async def shown(self, connection: Connection) -> list[str] | None:
+        """Return the people that may be named to this key: at least its own person; None: all."""
+        if not self.sees_individuals:
+            return [] if self.person is None else [self.person]
+        return await self.line(connection)
 
 
 async def principal_of(request: Request, connection: Connection) -> Principal:
@@ -126,7 +142,7 @@ def needs(*scopes: str, bound: bool) -> Callable[..., Coroutine[Any, Any, Caller
         async with reading(state.pool) as connection:
             principal = _permit(await principal_of(request, connection), *scopes, bound=bound)
             tenant = await _tenant(connection, principal, uptake_tenant)
-        return Caller(principal, tenant, state.pool, state.clock())
+        return Caller(principal, tenant, Walled(state.pool, tenant.id), state.clock())
 
     return caller
 

@@ -159,7 +159,7 @@ async def show_all(
 @router.get("/{letter}", response_model=LetterOpened, responses=example(OPENED))
 async def show(letter: str, request: Request, caller: Manager) -> Response:
     """Show one dead letter with what was delivered. The access is logged."""
-    async with writing(caller.pool) as connection:
+    async with writing(caller.everywhere) as connection:
         row = await store.find(connection, caller.tenant.id, letter)
         if row is None:
             raise not_found()

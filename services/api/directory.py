@@ -8,16 +8,17 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.api import cursors, imports
-from services.api.auth import Manager, Reader
+from services.api.auth import Caller, Manager, Reader
+from services.api.changes import When
 from services.api.days import local_day
-from services.api.people_file import Reading, rows_of_csv, rows_of_json
-from services.api.people_row import ATTRIBUTES
+from services.api.hiding import curtain
+from services.api.people_file import people_of_csv, people_of_json
 from services.api.problems import ProblemError
 from services.api.shapes import Cursor, Day, Filter, Limit, Shown, example, page, reply
 from services.api.store import people as store
 from services.api.store import tenants
 from services.api.store.sessions import reading, writing
-from services.postgres import Row
+from services.postgres import Connection, Row
 
 router = APIRouter(prefix="/v1/directory", tags=["directory"])
 
@@ -52,7 +53,19 @@ class DirectoryPerson(Shown):
     manager: str | None = None
     licensed_from: date | None = None
     licensed_to: date | None = None
+    price: float | None = None
     kind: str
+    function: str | None = None
+    location: str | None = None
+    segment: str | None = None
+    champion: bool
+    leadership: bool
+    opted_out: bool
+    work_days: list[int] | None = None
+    time_zone: str | None = None
+    calendar: str | None = None
+    active_from: date | None = None
+    active_to: date | None = None
 
 
 class DirectoryPage(Shown):
@@ -63,10 +76,11 @@ class DirectoryPage(Shown):
 
 
 class Group(Shown):
-    """A team or role with the number of its people."""
+    """A team or role with the number of its people; null with a reason where it is hidden."""
 
     key: str
-    people: int
+    people: int | None = None
+    reason: str | None = None
 
 
 class GroupPage(Shown):
@@ -85,7 +99,19 @@ PERSON: Final[dict[str, Any]] = {
     "manager": "dustin",
     "licensed_from": "2026-01-05",
     "licensed_to": None,
+    "price": 49.9,
     "kind": "human",
+    "function": "Sales",
+    "location": "Munich",
+    "segment": "A",
+    "champion": False,
+    "leadership": False,
+    "opted_out": False,
+    "work_days": [1, 2, 3],
+    "time_zone": "Europe/Berlin",
+    "calendar": "DE-BY",
+    "active_from": "2026-01-05",
+    "active_to": None,
 }
 _CSV: Final = (
     "user,name,email,role,team,manager,licensed_from,licensed_to\nanna,Anna Snelling,,sales,North,dustin,2026-01-05,\n"
@@ -133,41 +159,51 @@ async def put_people(
     """
     kind = _media_type(request)
     body = await request.body()
-    found = Reading()
-    people = (rows_of_csv if kind == "text/csv" else rows_of_json)(body, found)
+    read = people_of_csv(body) if kind == "text/csv" else people_of_json(body)
     async with writing(caller.pool) as connection:
         now = await tenants.now_of(connection, caller.tenant, caller.now)
         today = local_day(now, caller.tenant.time_zone) if now else None
-        when = imports.When(effective_from, today)
+        when = When(effective_from, today)
         partitions = request.app.state.partitions
-        done = await imports.run(
-            connection, caller.tenant.id, people, found, when=when, partitions=partitions, dry=dry_run
-        )
-    errors = sorted(found.errors, key=lambda error: error.row)
-    return reply({"created": done.created, "updated": done.updated, "unchanged": done.unchanged, "errors": errors})
+        done = await imports.run(connection, caller.tenant.id, read, when=when, partitions=partitions, dry=dry_run)
+    counts = {"created": done.created, "updated": done.updated, "unchanged": done.unchanged}
+    return reply({**counts, "errors": done.errors})
 
 
 def shown(row: Row) -> dict[str, Any]:
     """Return a person of the directory as JSON shows it."""
-    fixed = {name: row[name] for name in DirectoryPerson.model_fields if name != "user"}
-    return {"user": row["user_id"], **fixed, **{name: row["attributes"].get(name) for name in ATTRIBUTES}}
+    told = {name: row[name] for name in DirectoryPerson.model_fields if name != "user"}
+    return {"user": row["user_id"], **told, "price": None if row["price"] is None else float(row["price"])}
 
 
 @router.get("/people", response_model=DirectoryPage, responses=example({"items": [PERSON], "next": None}))
 async def show_people(
     caller: Reader, team: Filter = None, role: Filter = None, cursor: Cursor = None, limit: Limit = 100
 ) -> Response:
-    """List people by id, as the directory has them today."""
+    """List people by id, as the directory has them today. Whom it names is written to the access log.
+
+    Where single persons are not shown, a key that only reads sees its own person.
+    """
     question = cursors.mark("people", caller.tenant.id, team, role)
     after = cursors.decode(cursor, question, str) or ""
-    async with reading(caller.pool) as connection:
+    async with writing(caller.pool) as connection:
         day = await caller.today(connection)
-        line = await caller.line(connection)
+        line = await _listed(connection, caller)
         rows = await store.page(
             connection, caller.tenant.id, day, after=after, limit=limit + 1, team=team, role=role, line=line
         )
+        shown_to = [row["user_id"] for row in rows[:limit]]
+        await store.log_accesses(
+            connection, caller.tenant.id, caller.principal.key_id, "/v1/directory/people", shown_to
+        )
     more = cursors.encode(question, rows[limit - 1]["user_id"]) if len(rows) > limit else None
     return page([shown(row) for row in rows[:limit]], more)
+
+
+async def _listed(connection: Connection, caller: Caller) -> list[str] | None:
+    """Return whom the directory may name: to those who keep it everybody."""
+    keeps = caller.principal.may("manage") and caller.person is None
+    return None if keeps else await caller.shown(connection)
 
 
 _GROUPS: Final = example({"items": [{"key": "North", "people": 12}], "next": None})
@@ -185,12 +221,19 @@ async def show_roles(caller: Reader, cursor: Cursor = None, limit: Limit = 100) 
     return await _groups(caller, "role", cursor, limit)
 
 
-async def _groups(caller: Reader, column: str, cursor: str | None, limit: int) -> Response:
+async def _groups(caller: Caller, column: str, cursor: str | None, limit: int) -> Response:
     question = cursors.mark(column, caller.tenant.id)
     after = cursors.decode(cursor, question, str) or ""
     async with reading(caller.pool) as connection:
         day = await caller.today(connection)
         line = await caller.line(connection)
         rows = await store.groups(connection, caller.tenant.id, day, column, after=after, limit=limit + 1, line=line)
+        hidden = await curtain(connection, caller.tenant, day, day, [(column, row["key"]) for row in rows])
     more = cursors.encode(question, rows[limit - 1]["key"]) if len(rows) > limit else None
-    return page([dict(row) for row in rows[:limit]], more)
+    return page(
+        [_group(row, hidden.hides((column, row["key"]), day, day, row["people"])) for row in rows[:limit]], more
+    )
+
+
+def _group(row: Row, hidden: bool) -> dict[str, Any]:  # noqa: FBT001 - a fact of the row
+    return {"key": row["key"], "people": None, "reason": "suppressed"} if hidden else dict(row)

@@ -1,6 +1,6 @@
 """Adoption as Prometheus gauges, read in the background so that a scrape never asks Postgres.
 
-Never a person as a label; a group under ``min_group`` and whatever is unknown is an absent series, never a zero. The
+Never a person as a label; a hidden group and whatever is unknown is an absent series, never a zero. The
 series are bounded: the first ``MOST_GROUPS`` teams and roles by name, and the first ``MOST_TENANTS`` tenants.
 """
 
@@ -9,17 +9,19 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, Metric
 
+from services.api import waves as wave_answers
 from services.api.days import local_day
+from services.api.hiding import Curtain, curtain
 from services.api.store import gauges as store
 from services.api.store import tenants, windows
 from services.api.store.sessions import reading
 from services.api.store.tenants import Tenant
-from services.postgres import DATABASE_ERRORS, Connection, Pool
+from services.postgres import DATABASE_ERRORS, Connection, Pool, Row
 
 log = logging.getLogger(__name__)
 
@@ -96,18 +98,20 @@ class Adoption:
         if instant is None or version is None:
             return []
         today = local_day(instant, tenant.time_zone)
-        state = (version, today, tenant.min_group)
+        hidden = await curtain(connection, tenant, today - timedelta(days=max(windows.WINDOWS)), today)
+        state = (version, today, hidden)
         kept = self._windows.get(tenant.id)
         if kept is None or kept[0] != state:
-            kept = self._windows[tenant.id] = (state, await _groups(connection, tenant, today))
+            kept = self._windows[tenant.id] = (state, await _groups(connection, tenant, today, hidden))
         return kept[1]
 
 
-async def _groups(connection: Connection, tenant: Tenant, today: date) -> list[Sample]:
+async def _groups(connection: Connection, tenant: Tenant, today: date, hidden: Curtain) -> list[Sample]:
     samples: list[Sample] = []
     for dimension in windows.DIMENSIONS:
         for row in await windows.latest(connection, tenant.id, dimension, today, MOST_GROUPS):
-            if row["licensed"] < tenant.min_group:
+            begin = today - timedelta(days=row["days"] - 1)
+            if hidden.hides((dimension, row["key"]), begin, today, row["licensed"]):
                 continue
             group = (tenant.id, dimension, row["key"])
             of_window = (*group, f"{row['days']}d")
@@ -120,7 +124,7 @@ async def _groups(connection: Connection, tenant: Tenant, today: date) -> list[S
 
 
 async def _rest(connection: Connection, tenant: Tenant) -> list[Sample]:
-    waves = await store.waves(connection, tenant.id, tenant.min_group)
+    waves = await _shown_waves(connection, tenant)
     unknown = await store.unknown_connections(connection, tenant.id)
     alerts = await store.alerts(connection, tenant.id)
     return [
@@ -131,6 +135,15 @@ async def _rest(connection: Connection, tenant: Tenant) -> list[Sample]:
         *(Sample("uptake_metric_unknown", (tenant.id, WAVE_CONNECTED, u["reason"]), u["values"]) for u in unknown),
         *(Sample("uptake_alerts_open", (tenant.id, a["rule"], a["severity"]), a["alerts"]) for a in alerts),
     ]
+
+
+async def _shown_waves(connection: Connection, tenant: Tenant) -> list[Row]:
+    rows = await store.waves(connection, tenant.id)
+    if not rows:
+        return []
+    last = max(row["go_live"] for row in rows) + wave_answers.LONGEST
+    hidden = await curtain(connection, tenant, min(row["go_live"] for row in rows), last)
+    return [row for row in rows if not wave_answers.hides(hidden, row)]
 
 
 class Collector:

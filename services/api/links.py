@@ -149,6 +149,8 @@ async def _write(
     shards = await directory.shards(connection, request.app.state.partitions)
     queued = [(identity, shard_of(person_key(tenant, identity), shards)) for identity in sorted(changes)]
     await directory.queue(connection, tenant, queued)
+    whose = {user for identity, (before, after) in changes.items() for user in (identity, before, after) if user}
+    await directory.soil(connection, tenant, [(user, None) for user in sorted(whose)])
     await tenants.bump(connection, tenant)
 
 

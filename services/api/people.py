@@ -6,11 +6,16 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.api import imports
+from services.api.absences import AbsenceShown, absence_shown
 from services.api.auth import Caller, Reader
+from services.api.days import day_start, local_day
+from services.api.expected import days_unseen, expected_from, person_of
+from services.api.licences import Licence
 from services.api.problems import not_found
 from services.api.shapes import Shown, example, reply
 from services.api.spells import BEGINNING
-from services.api.store import links, waves
+from services.api.store import links, tenants, waves
 from services.api.store import people as store
 from services.api.store.sessions import writing
 from services.postgres import Connection, Row
@@ -28,6 +33,22 @@ class Membership(Shown):
     team: str | None = None
     role: str | None = None
     manager: str | None = None
+    kind: str
+    function: str | None = None
+    location: str | None = None
+    segment: str | None = None
+    champion: bool
+    leadership: bool
+    opted_out: bool
+    work_days: list[int] | None = None
+
+
+class LicenceShown(Shown):
+    """A licence, both days included; ``licensed_to`` null: open. ``price``: a month."""
+
+    licensed_from: date
+    licensed_to: date | None = None
+    price: float | None = None
 
 
 class IdentityShown(Shown):
@@ -38,8 +59,9 @@ class IdentityShown(Shown):
 
 
 class PersonShown(Shown):
-    """A person. ``day_zero``: the go-live of the first wave, or the start of the licence when that is later.
+    """A person. ``day_zero``: from when on something is expected of them; null: not yet, or never.
 
+    ``last_seen_days``: their working days since they last connected, today included; null: they have not.
     What was done under ``identities`` was done by the person. ``merged_into``: it counts for that person instead.
     """
 
@@ -58,8 +80,15 @@ class PersonShown(Shown):
     last_login_at: datetime | None = None
     first_activity_at: datetime | None = None
     last_activity_at: datetime | None = None
+    last_seen_days: int | None = None
     active_days: int
+    time_zone: str | None = None
+    calendar: str | None = None
+    active_from: date | None = None
+    active_to: date | None = None
     memberships: list[Membership]
+    licences: list[LicenceShown]
+    absences: list[AbsenceShown]
     identities: list[IdentityShown]
     merged_into: str | None = None
 
@@ -80,8 +109,31 @@ SHOWN: Final[dict[str, Any]] = {
     "last_login_at": "2026-03-08T06:58:00Z",
     "first_activity_at": "2026-03-03T07:12:00Z",
     "last_activity_at": "2026-03-08T16:59:12Z",
+    "last_seen_days": 1,
     "active_days": 4,
-    "memberships": [{"valid_from": None, "valid_to": None, "team": "North", "role": "sales", "manager": "dustin"}],
+    "time_zone": "Europe/Berlin",
+    "calendar": "DE-BY",
+    "active_from": None,
+    "active_to": None,
+    "memberships": [
+        {
+            "valid_from": None,
+            "valid_to": None,
+            "team": "North",
+            "role": "sales",
+            "manager": "dustin",
+            "kind": "human",
+            "function": None,
+            "location": "Munich",
+            "segment": None,
+            "champion": False,
+            "leadership": False,
+            "opted_out": False,
+            "work_days": [1, 2, 3],
+        }
+    ],
+    "licences": [{"licensed_from": "2026-01-05", "licensed_to": None, "price": 49.9}],
+    "absences": [{"from": "2026-04-06", "to": "2026-04-10", "kind": "leave"}],
     "identities": [{"identity": "hubspot-4711", "how": "email"}],
     "merged_into": None,
 }
@@ -95,20 +147,30 @@ async def show(user: str, caller: Reader) -> Response:
         if row is None:
             raise not_found()
         spells = await store.spells(connection, caller.tenant.id, user)
+        held = (await imports.with_absences(connection, caller.tenant.id, [user]))[user]
+        declared = await waves.every(connection, caller.tenant.id)
         covering = await waves.covering(connection, caller.tenant.id, user)
         activity = await store.activity(connection, caller.tenant.id, user)
+        seen = await store.last_seen(connection, caller.tenant.id, user, by_login=caller.tenant.connected_by == "login")
+        now = await tenants.now_of(connection, caller.tenant, caller.now)
         identities = await links.identities(connection, caller.tenant.id, user, MOST_IDENTITIES)
         decided = (await links.decided(connection, caller.tenant.id, [user])).get(user, user)
         await store.log_access(connection, caller.tenant.id, caller.principal.key_id, "/v1/people", user)
     fixed = ("name", "email", "kind", "team", "role", "manager", "licensed_from", "licensed_to")
+    working = ("time_zone", "calendar", "active_from", "active_to")
+    person = person_of(row, held.spells, held.licences, held.absences or (), declared)
     return reply(
         {
             "user": user,
             **{name: row[name] for name in fixed},
             "waves": [wave["id"] for wave in covering],
-            "day_zero": day_zero(covering[0]["go_live"] if covering else None, row["licensed_from"]),
-            **dict(activity),
+            "day_zero": expected_from(person, _settings(caller), waves=bool(declared)),
+            **_exact(activity, caller),
+            "last_seen_days": days_unseen(person, _settings(caller), seen, now) if seen and now else None,
+            **{name: row[name] for name in working},
             "memberships": [_membership(spell) for spell in spells],
+            "licences": [_licence(one) for one in held.licences],
+            "absences": [absence_shown(one) for one in held.absences or ()],
             "identities": identities,
             "merged_into": None if decided == user else decided,
         }
@@ -116,19 +178,31 @@ async def show(user: str, caller: Reader) -> Response:
 
 
 async def _seen(connection: Connection, caller: Caller, user: str) -> Row | None:
-    if not caller.sees_individuals:
-        return None
-    line = await caller.line(connection)
-    if line is not None and user not in line:
+    if not await caller.sees(connection, user):
         return None
     return await store.find(connection, caller.tenant.id, await caller.today(connection), user)
 
 
-def day_zero(go_live: date | None, licensed_from: date | None) -> date | None:
-    """Return the day from which a person is expected; None without a wave or a licence."""
-    return None if go_live is None or licensed_from is None else max(go_live, licensed_from)
+def _exact(activity: Row, caller: Caller) -> dict[str, Any]:
+    """Return what somebody did first and last, no finer than the tenant tells it: as the start of a local day."""
+    zone = caller.tenant.time_zone
+    if caller.tenant.instants == "exact":
+        return dict(activity)
+    return {
+        name: day_start(local_day(value, zone), zone) if isinstance(value, datetime) else value
+        for name, value in activity.items()
+    }
+
+
+def _settings(caller: Caller) -> dict[str, Any]:
+    return {name: getattr(caller.tenant, name) for name in tenants.MEASURED_BY}
 
 
 def _membership(spell: Row) -> dict[str, Any]:
     told = dict(spell)
     return {**told, "valid_from": None if told["valid_from"] == BEGINNING else told["valid_from"]}
+
+
+def _licence(held: Licence) -> dict[str, Any]:
+    price = None if held.price is None else float(held.price)
+    return {"licensed_from": held.start, "licensed_to": held.last, "price": price}

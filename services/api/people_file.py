@@ -5,15 +5,16 @@ also where a spreadsheet would take it for a formula.
 """
 
 import csv
+import functools
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from services.api.people_row import COLUMNS, FieldError, values_of
+from services.api.people_row import COLUMNS, FIELDS, FieldError, values_of
 from services.api.problems import ProblemError, clean
 
 MOST_COLUMNS: Final = 100
@@ -60,7 +61,11 @@ class Reading:
         return PersonRow(row, user, values)
 
 
-def rows_of_json(body: bytes, reading: Reading) -> Iterator[PersonRow]:
+Rows: TypeAlias = Callable[[Reading], Iterator[PersonRow]]
+"""Yields the people of a file, each time it is called from the first row on."""
+
+
+def people_of_json(body: bytes) -> Rows:
     """Return the people of a JSON array of objects.
 
     Raises:
@@ -72,7 +77,7 @@ def rows_of_json(body: bytes, reading: Reading) -> Iterator[PersonRow]:
         raise ProblemError(400, "The body is not valid JSON in UTF-8.") from error
     if not isinstance(given, list):
         raise ProblemError(422, "The body must be a JSON array with one object for each person.")
-    return _json_rows(given, reading)
+    return functools.partial(_json_rows, given)
 
 
 def _json(body: bytes) -> object:
@@ -92,11 +97,11 @@ def _json_rows(given: list[Any], reading: Reading) -> Iterator[PersonRow]:
         if not isinstance(entry, dict):
             reading.errors.append(RowError(number, None, "is not an object"))
             continue
-        for name in entry.keys() - COLUMNS - unknown:
+        for name in entry.keys() - FIELDS - unknown:
             if len(unknown) < MOST_COLUMNS:
                 unknown.add(name)
                 reading.errors.append(_unknown(name))
-        person = reading.take(number, {name: value for name, value in entry.items() if name in COLUMNS})
+        person = reading.take(number, {name: value for name, value in entry.items() if name in FIELDS})
         if person is not None:
             yield person
 
@@ -105,7 +110,7 @@ def _unknown(name: str) -> RowError:
     return RowError(0, clean(name, 100), "is not a column of the directory; it was left out")
 
 
-def rows_of_csv(body: bytes, reading: Reading) -> Iterator[PersonRow]:
+def people_of_csv(body: bytes) -> Rows:
     """Return the people of a CSV file in UTF-8 with a header line, separated by commas.
 
     Raises:
@@ -114,10 +119,12 @@ def rows_of_csv(body: bytes, reading: Reading) -> Iterator[PersonRow]:
     if body.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ProblemError(422, "The file is in UTF-16; save it as CSV in UTF-8.")
     text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    records = _records(io.StringIO(text, newline=""))
-    header = _header(next(records, None), text)
-    reading.errors += [_unknown(name) for name in header if name not in COLUMNS]
-    return _csv_rows(records, header, reading)
+    header = _header(next(_lines_of(text), None), text)
+    return functools.partial(_csv_rows, text, header)
+
+
+def _lines_of(text: str) -> Iterator[list[str] | str]:
+    return _records(io.StringIO(text, newline=""))
 
 
 def _header(cells: list[str] | str | None, text: str) -> list[str]:
@@ -135,9 +142,12 @@ def _header(cells: list[str] | str | None, text: str) -> list[str]:
     return names
 
 
-def _csv_rows(records: Iterator[list[str] | str], header: list[str], reading: Reading) -> Iterator[PersonRow]:
+def _csv_rows(text: str, header: list[str], reading: Reading) -> Iterator[PersonRow]:
+    reading.errors += [_unknown(name) for name in header if name not in COLUMNS]
     wanted = [(place, name) for place, name in enumerate(header) if name in COLUMNS]
-    for number, cells in enumerate(records, 1):
+    for number, cells in enumerate(_lines_of(text)):
+        if number == 0:
+            continue  # the header
         if isinstance(cells, str):
             reading.errors.append(RowError(number, None, cells))
         elif len(cells) != len(header):

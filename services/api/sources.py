@@ -180,7 +180,7 @@ async def create(request: Request, body: NewSource, caller: Manager, key: OnceKe
     tenant = _own(caller, body.tenant)
     kind = KINDS[body.kind]
     options = _checked_options(kind, body.options)
-    async with writing(caller.pool) as connection:
+    async with writing(caller.everywhere) as connection:
         seal = await seal_of(connection, request.app.state.seal_key)
 
         async def make() -> dict[str, Any]:
@@ -221,7 +221,7 @@ async def show(source: str, caller: Manager) -> Response:
 @router.patch("/{source}", response_model=SourceShown, responses=example(SHOWN), openapi_extra=_CHANGE)
 async def change(request: Request, source: str, body: SourceChange, caller: Manager) -> Response:
     """Change secrets or options. Two secrets may be active at once, so that senders can change over."""
-    async with writing(caller.pool) as connection:
+    async with writing(caller.everywhere) as connection:
         row = await store.find(connection, caller.tenant.id, source, lock=True)
         if row is None:
             raise not_found()
@@ -252,7 +252,7 @@ async def delete(source: str, caller: Manager) -> Response:
 @router.get("/{source}/setup", response_model=SetupShown, responses=example(SETUP))
 async def show_setup(request: Request, source: str, caller: Manager) -> Response:
     """Show how the CRM is connected: address, secret and steps. The look is logged."""
-    async with writing(caller.pool) as connection:
+    async with writing(caller.everywhere) as connection:
         row = await store.find(connection, caller.tenant.id, source)
         if row is None:
             raise not_found()

@@ -1,10 +1,12 @@
-"""``/v1/status``: whether everything acknowledged so far is counted and judged, and what became of the events.
+"""``/v1/status``: whether everything acknowledged so far is counted, measured and judged, and what became of it.
 
 ``settled`` rests on what the owners of the shards wrote after the question was asked, never on end offsets: the log is
-empty behind them, no change of the directory waits, and the rules saw the last version.
+empty behind them, no change of the directory waits, what followed from all this is measured up to today, and the rules
+saw the last version.
 """
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -30,6 +32,7 @@ QUIET_AFTER: Final = timedelta(hours=24)
 class SourceShown(Shown):
     """A source of events: ``receiving``, or ``quiet`` after a day without an event.
 
+    ``silent``: it usually sends at this time and does not; what happens meanwhile is not known.
     Where logins connect people, a source of logins is ``ok``, ``stale``, or has told of ``none`` yet.
     """
 
@@ -96,28 +99,36 @@ async def show(
     until = loop.time() + wait
     wanted: int | None = None
     queued_by: datetime | None = None
+    soiled_by: datetime | None = None
+    wall = caller.now if caller.tenant.clock == "wall" else None
     async with reading(caller.pool) as connection:
         asked_at = await store.moment(connection)
     while True:
         async with reading(caller.pool) as connection:
-            progress = await store.progress(connection, caller.tenant.id, asked_at, queued_by)
+            progress = await store.progress(connection, caller.tenant.id, asked_at, queued_by, soiled_by, wall)
             if queued_by is None and lag(progress, partitions) == 0:  # what is queued later has another cause
                 queued_by = progress["moment"]
             if wanted is None:  # what is counted later need not be judged
                 wanted = counted(progress, partitions)
-            done = wanted is not None and (progress["evaluated"] or 0) >= wanted
+            measured = not progress["unmeasured"] and (soiled_by is not None or not progress["behind"])
+            if soiled_by is None and wanted is not None and not progress["behind"]:  # what is queued later is later
+                soiled_by = progress["moment"]
+            done = measured and wanted is not None and (progress["evaluated"] or 0) >= wanted
             if done or loop.time() >= until:
                 now = await tenants.now_of(connection, caller.tenant, caller.now) or caller.now
                 counts = dict(await store.counts(connection, caller.tenant.id))
                 by_login = caller.tenant.connected_by == "login"
                 found = await store.sources(connection, caller.tenant.id, TELL_LOGINS if by_login else [])
-                seen = [_source(row, now, by_login=by_login) for row in found]
+                mute = await store.silent(connection, caller.tenant.id)
+                seen = [_source(row, now, mute, by_login=by_login) for row in found]
                 return reply({"settled": done, "lag": lag(progress, partitions), **counts, "sources": seen})
         await asyncio.sleep(min(EVERY, max(until - loop.time(), 0)))
 
 
-def _source(row: Row, now: datetime, *, by_login: bool) -> dict[str, Any]:
+def _source(row: Row, now: datetime, mute: Collection[str], *, by_login: bool) -> dict[str, Any]:
     state = "receiving" if (row["last_event_at"] or NEVER) > now - QUIET_AFTER else "quiet"
     if by_login and (row["last_login_at"] or row["logins_until"] or row["kind"] in TELL_LOGINS):
         state = login_state(row, now)
+    if row["id"] in mute:
+        state = "silent"
     return {"id": row["id"], "last_event_at": row["last_event_at"], "state": state}

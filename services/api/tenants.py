@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from starlette.responses import Response
 
 from services.api import cursors
@@ -12,7 +12,9 @@ from services.api.auth import AdminKey, ManagingKey, Principal, ReadingKey
 from services.api.days import time_zones
 from services.api.once import OnceKey, once
 from services.api.problems import ProblemError, conflict, not_found
+from services.api.roles import ROLES, Role, Roles, kept_roles
 from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, Text, example, page, reply
+from services.api.store import directory
 from services.api.store import tenants as store
 from services.api.store.sessions import reading, writing
 from services.api.store.tenants import Tenant
@@ -20,6 +22,7 @@ from services.api.store.tenants import Tenant
 router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
 
 FIXED_BY_EVENTS: Final = ("time_zone", "clock")
+PRIVATE: Final = ("min_group", "individual_visibility", "instants", "retention")
 
 
 def known_zone(name: str) -> str:
@@ -40,14 +43,66 @@ def _distinct(values: list[Any]) -> list[Any]:
 WorkDays = Annotated[
     list[Annotated[int, Field(ge=1, le=7, strict=True)]], Field(min_length=1, max_length=7), AfterValidator(_distinct)
 ]
-Visibility = Literal["manager", "off", "owner"]
+Days = Annotated[int, Field(ge=1, le=36_500, strict=True)]
+
+
+class Retention(Given):
+    """For how many days things are kept, where that is less than the installation keeps them.
+
+    ``activity``: single events; ``people``: what single people did on a day; ``aggregates``: numbers of groups;
+    ``letters``: deliveries that could not be used.
+    """
+
+    activity: Days | None = None
+    people: Days | None = None
+    aggregates: Days | None = None
+    letters: Days | None = None
 
 
 class Privacy(Given):
-    """Groups smaller than ``min_group`` are not shown; ``individual_visibility`` says who sees single persons."""
+    """Groups smaller than ``min_group`` are not shown; ``individual_visibility`` says who sees single persons.
 
+    ``instants``: whether answers on a person tell times, or days only. ``preset`` stands for the settings that a works
+    council agrees to more easily; what is given beside it goes before it.
+    """
+
+    preset: Literal["works_council"] | None = None
     min_group: int = Field(default=5, ge=1, le=1000, strict=True)
-    individual_visibility: Visibility = "manager"
+    individual_visibility: Literal["manager", "off", "owner"] = "manager"
+    instants: Literal["exact", "day"] = "exact"
+    retention: Retention = Field(default_factory=Retention)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, given: object) -> object:
+        return expanded(given) if isinstance(given, dict) else given
+
+
+PRESETS: Final[dict[str, dict[str, Any]]] = {
+    "works_council": {
+        "min_group": 10,
+        "individual_visibility": "off",
+        "instants": "day",
+        "retention": {"activity": 90},
+    }
+}
+
+
+def preset_of(tenant: Tenant) -> str | None:
+    """Return the preset whose settings the tenant has, or stricter ones."""
+    strict = (
+        tenant.min_group >= PRESETS["works_council"]["min_group"]
+        and tenant.individual_visibility == "off"
+        and tenant.instants == "day"
+        and tenant.retention.get("activity", 36_500) <= PRESETS["works_council"]["retention"]["activity"]
+    )
+    return "works_council" if strict else None
+
+
+def expanded(given: dict[str, Any]) -> dict[str, Any]:
+    """Return privacy settings with what their preset stands for."""
+    preset = PRESETS.get(given["preset"], {}) if isinstance(given.get("preset"), str) else {}
+    return {**preset, **given}
 
 
 class Settings(Given):
@@ -62,6 +117,7 @@ class Settings(Given):
     first_day_of_week: int = Field(default=1, ge=1, le=7, strict=True)
     connected_by: Literal["activity", "login"] = "activity"
     privacy: Privacy = Field(default_factory=Privacy)
+    roles: Roles = Field(default_factory=dict)
     labels: dict[Label, Text] = Field(default_factory=dict, max_length=50)
 
 
@@ -74,8 +130,11 @@ class NewTenant(Settings):
 class PrivacyChange(Given):
     """The privacy settings to change."""
 
+    preset: Any = None
     min_group: Any = None
     individual_visibility: Any = None
+    instants: Any = None
+    retention: Any = None
 
 
 class TenantChange(Given):
@@ -90,6 +149,7 @@ class TenantChange(Given):
     first_day_of_week: Any = None
     connected_by: Any = None
     privacy: PrivacyChange = Field(default_factory=PrivacyChange)
+    roles: Any = None
     labels: Any = None
 
 
@@ -106,6 +166,7 @@ class TenantShown(Shown):
     first_day_of_week: int
     connected_by: str
     privacy: Privacy
+    roles: dict[str, Role]
     labels: dict[str, str]
     created_at: datetime
     updated_at: datetime
@@ -125,13 +186,14 @@ GIVEN: Final[dict[str, Any]] = {
     "work_days": [1, 2, 3, 4, 5],
     "holidays": ["2026-12-25"],
     "connected_by": "activity",
-    "privacy": {"min_group": 5, "individual_visibility": "manager"},
+    "privacy": {"min_group": 5, "individual_visibility": "manager", "instants": "exact", "retention": {}},
 }
 SHOWN: Final[dict[str, Any]] = {
     **GIVEN,
     "clock": "wall",
     "day_counting": "working",
     "first_day_of_week": 1,
+    "roles": ROLES,
     "labels": {},
     "created_at": "2026-03-01T08:00:00Z",
     "updated_at": "2026-03-01T08:00:00Z",
@@ -144,10 +206,8 @@ def shown(tenant: Tenant) -> dict[str, Any]:
     """Return a tenant as JSON shows it."""
     return {
         "id": tenant.id,
-        **{
-            name: getattr(tenant, name) for name in store.SETTINGS if name not in ("min_group", "individual_visibility")
-        },
-        "privacy": {"min_group": tenant.min_group, "individual_visibility": tenant.individual_visibility},
+        **{name: getattr(tenant, name) for name in store.SETTINGS if name not in PRIVATE},
+        "privacy": {name: getattr(tenant, name) for name in PRIVATE},
         "created_at": tenant.created_at,
         "updated_at": tenant.updated_at,
     }
@@ -155,7 +215,9 @@ def shown(tenant: Tenant) -> dict[str, Any]:
 
 def _columns(settings: Settings, name: str) -> dict[str, Any]:
     values = settings.model_dump(include=set(store.SETTINGS))
-    return {**values, **settings.privacy.model_dump(), "name": settings.name or name}
+    privacy = settings.privacy.model_dump(exclude={"preset"})
+    kept = {what: days for what, days in privacy["retention"].items() if days is not None}
+    return {**values, **privacy, "retention": kept, "roles": kept_roles(settings.roles), "name": settings.name or name}
 
 
 def _visible(principal: Principal, tenant: str) -> str:
@@ -213,13 +275,15 @@ async def change(request: Request, tenant: str, body: TenantChange, principal: M
             raise conflict(f"{' and '.join(moved)} cannot change any more: days were counted by it.")
         changed = await store.change(connection, tenant, _columns(settings, present.name))
         await store.bump(connection, tenant)
+        if any(getattr(changed, name) != getattr(present, name) for name in store.MEASURED_BY):
+            await directory.soil_all(connection, tenant)
     return reply(shown(changed))
 
 
 def _merged(present: Tenant, body: TenantChange) -> Settings:
     given = body.model_dump(exclude_unset=True)
     before = {name: value for name, value in shown(present).items() if name in Settings.model_fields}
-    merged = {**before, **given, "privacy": {**before["privacy"], **given.get("privacy", {})}}
+    merged = {**before, **given, "privacy": {**before["privacy"], **expanded(given.get("privacy", {}))}}
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """``/v1/waves``: a go-live of a part of the tenant, and how many of it connected within N days (D+N)."""
 
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
@@ -9,17 +10,21 @@ from starlette.responses import Response
 
 from services.api import cursors
 from services.api.auth import Caller, Manager, Reader
+from services.api.hiding import Curtain, curtain
 from services.api.once import OnceKey, once
 from services.api.problems import conflict, not_found
 from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, example, page, rate, reply
-from services.api.store import tenants
+from services.api.store import directory, tenants
 from services.api.store import waves as store
+from services.api.store.people import log_accesses
 from services.api.store.sessions import reading, writing
 from services.postgres import Row
 
 router = APIRouter(prefix="/v1/waves", tags=["waves"])
 
 DAYS: Final = (0, 1, 2, 3, 5, 7, 10, 14)
+LONGEST: Final = timedelta(days=2 * max(DAYS))
+"""Within which so many working days pass, holidays aside."""
 Names = Annotated[list[Label], Field(max_length=20_000)]
 
 
@@ -119,6 +124,7 @@ async def create(body: NewWave, caller: Manager, key: OnceKey) -> Response:
             if row is None:
                 raise conflict("A wave with this id exists.")
             await tenants.bump(connection, caller.tenant.id)
+            await directory.soil_all(connection, caller.tenant.id)
             return shown(row)
 
         scope = f"{caller.principal.key_id}/waves/{caller.tenant.id}"
@@ -151,21 +157,36 @@ async def show(wave: str, caller: Reader) -> Response:
 
 @router.get("/{wave}/connection", response_model=ConnectionShown, responses=example(_CONNECTED))
 async def show_connection(wave: str, caller: Reader) -> Response:
-    """Show who of the wave connected by D+0 … D+14. Names of the missing follow the tenant's visibility."""
-    async with reading(caller.pool) as connection:
+    """Show who of the wave connected by D+0 … D+14. Names follow the tenant's visibility, and are logged.
+
+    Where no single person is shown, neither are the numbers of a wave that is hidden.
+    """
+    async with writing(caller.pool) as connection:
         found = await store.find(connection, caller.tenant.id, wave)
+        if found is None or caller.person is not None:
+            raise not_found()
         rows = await store.connection_of(connection, caller.tenant.id, wave, DAYS)
-    if found is None or caller.person is not None:
-        raise not_found()
-    return reply({"items": [connected(row, caller) for row in rows]})
+        hidden = await curtain(
+            connection, caller.tenant, found["go_live"], found["go_live"] + LONGEST, [("wave", wave)]
+        )
+        items = [connected(row, caller, hides(hidden, {**found, **row, "wave": wave})) for row in rows]
+        missing = sorted({user for item in items for user in item.get("missing", ())})
+        await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/waves", missing)
+    return reply({"items": items})
 
 
-def connected(row: Row, caller: Caller) -> dict[str, Any]:
-    """Return D+n as JSON shows it: names only where single persons may be seen, else small cohorts not at all."""
+def hides(hidden: Curtain, row: Mapping[str, Any]) -> bool:
+    """Return whether D+n of a wave stays hidden: who was expected from ``go_live`` on, ``n`` days long."""
+    last = row["go_live"] + timedelta(days=2 * row["n"])
+    return hidden.hides(("wave", row["wave"]), row["go_live"], last, row["den"] or None)
+
+
+def connected(row: Row, caller: Caller, hidden: bool) -> dict[str, Any]:  # noqa: FBT001 - a fact of the row
+    """Return D+n as JSON shows it: names only where single persons may be seen, else hidden cohorts not at all."""
     item = {"n": row["n"], "settled": row["settled"]}
     if caller.sees_individuals:
         item["missing"] = row["missing"]
-    elif row["den"] and row["den"] < caller.tenant.min_group:
+    elif hidden:
         return {**item, "num": None, "den": None, "value": None, "reason": "suppressed"}
     item |= rate(row["num"], row["den"])
     return {**item, "value": None, "reason": row["reason"]} if row["reason"] else item

@@ -1,6 +1,7 @@
 """``/v1/windows``: how many of a group were active in the 1, 7 or 28 days up to a day, as whole numbers and rates."""
 
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -9,10 +10,12 @@ from starlette.responses import Response
 from services.api import cursors
 from services.api.auth import Caller, Reader
 from services.api.days import final_before, local_day, window_state
+from services.api.hiding import Curtain, curtain
 from services.api.problems import invalid
 from services.api.shapes import FIRST_DAY, Cursor, Day, Filter, Limit, Rate, Shown, example, page, rate
 from services.api.store import lines, tenants
 from services.api.store import windows as store
+from services.api.store.metrics import silences
 from services.api.store.sessions import reading
 from services.api.store.windows import Place, Question
 from services.postgres import Connection
@@ -20,11 +23,15 @@ from services.postgres import Connection
 router = APIRouter(prefix="/v1/windows", tags=["windows"])
 
 DEFAULT: Final = timedelta(days=27)
+LONGEST: Final = timedelta(days=max(store.WINDOWS))
 _COUNTS: Final = ("licensed", "active", "logged_in", "actions", "active_user_days")
 
 
 class Window(Shown):
-    """One window of one group. Counts and rates are null, with a reason, where the group is too small to be shown."""
+    """One window of one group. Counts and rates are null, with a reason, where the group is too small to be shown.
+
+    The reason ``source_silent`` says that a source was silent in these days: the numbers are what was heard of.
+    """
 
     dimension: str
     key: str
@@ -97,9 +104,12 @@ async def show_all(
         if caller.person is not None:
             question = _of_teams(question)
         items = await store.page(connection, caller.tenant.id, question, _placed(after, question), limit)
+        groups = {(place.dimension, place.key) for place, _ in items}
+        hidden = await curtain(connection, caller.tenant, first - LONGEST, question.last, groups)
+        unheard = await _unheard(connection, caller, now)
     more = cursors.encode(mark, items[limit - 1][0]) if len(items) > limit else None
     final_from = final_before(now, caller.tenant.time_zone)
-    return page([_item(*item, caller, today, final_from) for item in items[:limit]], more)
+    return page([_item(*item, hidden, unheard, today, final_from) for item in items[:limit]], more)
 
 
 def _span(first: date | None, last: date | None, today: date | None) -> tuple[date, date]:
@@ -132,7 +142,23 @@ def _of_teams(question: Question) -> Question:
     return Question(["team"], question.keys, question.windows, question.first, question.last)
 
 
-def _item(place: Place, values: tuple[int, ...], caller: Caller, today: date, final_from: date) -> dict[str, Any]:
+async def _unheard(connection: Connection, caller: Caller, now: datetime) -> list[tuple[date, date]]:
+    """Return the first and last days on which a source was silent: their numbers are only what was heard of."""
+    zone = caller.tenant.time_zone
+    return [
+        (local_day(silence.since, zone), local_day(silence.until or now, zone))
+        for silence in await silences(connection, caller.tenant.id, now)
+    ]
+
+
+def _item(
+    place: Place,
+    values: tuple[int, ...],
+    hidden: Curtain,
+    unheard: Sequence[tuple[date, date]],
+    today: date,
+    final_from: date,
+) -> dict[str, Any]:
     *counts, revision = values
     licensed, active, logged_in = counts[:3]
     item = {
@@ -143,7 +169,10 @@ def _item(place: Place, values: tuple[int, ...], caller: Caller, today: date, fi
         "state": window_state(place.as_of, revision, today=today, final_from=final_from),
         "revision": revision,
     }
-    if licensed < caller.tenant.min_group:
+    begin = place.as_of - timedelta(days=place.days - 1)
+    if hidden.hides((place.dimension, place.key), begin, place.as_of, licensed):
         return {**item, **dict.fromkeys((*_COUNTS, "active_rate", "login_rate")), "reason": "suppressed"}
     rates = {"active_rate": rate(active, licensed), "login_rate": rate(logged_in, licensed)}
+    if any(start <= place.as_of and begin <= end for start, end in unheard):
+        item["reason"] = "source_silent"
     return {**item, **dict(zip(_COUNTS, counts, strict=True)), **rates}

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import typer
 
-from services.cli import dead_letters, directory, doctor, imports, roles, up
+from services.cli import dead_letters, directory, doctor, imports, retention, roles, up
 from services.cli.calls import CallError
+from services.cli.rebuild import rebuild
 from services.cli.replay import replay
 from services.embedded import EmbeddedError
 from services.installation import InstallationError
@@ -48,6 +49,8 @@ app.command("replay")(replay)
 app.command("directory")(directory.directory)
 app.command("import")(imports.imports)
 app.add_typer(dead_letters.app)
+app.command("retention")(retention.retention)
+app.command("rebuild")(rebuild)
 app.command("doctor")(doctor.doctor)
 
 

@@ -20,6 +20,7 @@ AHEAD: Final = timedelta(minutes=10)
 
 ID_CHARS: Final = 1024
 NAME_CHARS: Final = 256
+_TOKEN_CHARS: Final = 64
 _EXTENSION_BYTES: Final = 1024
 INT64: Final = 1 << 63
 
@@ -221,6 +222,12 @@ def _reference(name: str, value: object) -> str:
     return str(_number(name, value)) if type(value) is int else _text(name, value)
 
 
+def _token(name: str, value: object) -> str:
+    """Return a declared word, such as a category; what is too long to be one is a text, of which the state is kept."""
+    text = _reference(name, value)
+    return text if len(text) <= _TOKEN_CHARS else state_of(text)
+
+
 def _count(name: str, value: object) -> int:
     if type(value) is not int or not 0 <= value < INT64:
         raise _UnfitError(f"/data/{name}", "must be a whole number from 0 on")
@@ -275,6 +282,7 @@ _KEPT: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "owner": _reference,
     "stage": _reference,
     "close_date": _date,
+    "forecast": _token,
     "fields": _fields,
     "fields_required": _count,
     "fields_filled": _count,

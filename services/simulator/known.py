@@ -13,6 +13,7 @@ from services.simulator.plot import Wave
 D2: Final = "user-not-connected-d2"
 D3: Final = "user-never-logged-in-d3"
 DROP: Final = "adoption-drop-vs-week1"
+SILENT: Final = "source-silent"
 CONFIRMED: Final = "confirmed"
 SUSPECTED: Final = "suspected"
 WAVE_RULES: Final = (
@@ -35,7 +36,7 @@ class Known:
 
 def known_alerts(story: Story) -> list[Known]:
     """Return the alerts of ``story``, sorted by rule and subject."""
-    found = [*_drops()]
+    found = [_outage(), *_drops()]
     for wave in plot.WAVES:
         cohort = story.cohort(wave)
         found += _of_wave(cohort, wave)
@@ -84,6 +85,11 @@ def _excuse(person: Person) -> str:
 
 def _day(day: date | None) -> str:
     return day.strftime("%-d %B") if day else "no day"
+
+
+def _outage() -> Known:
+    lasting = f"{plot.OUTAGE_SOURCE} sends nothing from {_day(plot.OUTAGE_FROM)} until {_day(plot.OUTAGE_END)}"
+    return Known(SILENT, "tenant", "all", CONFIRMED, reason=lasting)
 
 
 def _drops() -> Iterator[Known]:

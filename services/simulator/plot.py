@@ -89,7 +89,7 @@ EROSION_STOPS: Final = (4, 6, 8, 10)
 """In each of these weeks one more person of sixteen no longer comes."""
 
 DIP: Final = "Meadow"
-DIP_WEEKS: Final = (6, 7)
+DIP_WEEKS: Final = (8, 9)
 DIP_LOST: Final = 2
 """Two of fifteen are away on other work for two weeks, then back."""
 
@@ -102,7 +102,7 @@ OFFLINE_DELIVERED: Final = SECOND.go_live + timedelta(days=10)
 OUTAGE_SOURCE: Final = "/crm/service"
 OUTAGE_FROM: Final = FIRST_DAY + timedelta(weeks=6, days=1)
 OUTAGE_END: Final = FIRST_DAY + timedelta(weeks=6, days=4)
-"""Tuesday to Thursday of the seventh week this source sends nothing, and never catches up."""
+"""Tuesday to Thursday of the seventh week this source sends nothing, and never catches up: who came is not known."""
 
 LEAVERS: Final = (("Foundry", 8), ("Tower", 7))
 """One licence of the team ends with the Sunday before that week."""

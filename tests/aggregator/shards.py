@@ -24,8 +24,8 @@ class Log:
 
     records: dict[int, list["Numbered"]] = field(default_factory=lambda: {n: [] for n in range(SHARDS)})
 
-    def append(self, event: dict[str, Any], *, value: bytes | None = None) -> None:
-        record = encode("acme", event)
+    def append(self, event: dict[str, Any], *, value: bytes | None = None, tenant: str = "acme") -> None:
+        record = encode(tenant, event)
         entries = self.records[shard_of(record.key, SHARDS)]
         entries.append(Numbered(len(entries), 1_780_000_000_000, record.key, value or record.value))
 

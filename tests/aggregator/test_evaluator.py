@@ -84,10 +84,8 @@ async def test_people_are_compared_by_where_they_counted_on_both_last_days(pool:
     world.visit(["north-02", "north-03", "north-04", "south-01"], later(15))
     await settle(pool, world, later(30))
     await pool.execute("UPDATE membership SET valid_to = $1 WHERE user_id = 'north-04'", as_of)
-    await pool.execute("UPDATE person SET licensed_from = $1 WHERE user_id = 'north-05'", as_of)
-    await pool.execute(
-        "UPDATE person SET licensed_to = '2001-01-01', licensed_from = '2002-01-01' WHERE user_id ~ 'south'"
-    )
+    await pool.execute("UPDATE licence SET licensed_from = $1 WHERE user_id = 'north-05'", as_of)
+    await pool.execute("DELETE FROM licence WHERE user_id ~ 'south'")
 
     pairs = [Pair("team", "North", base, as_of), Pair("tenant", "all", base, as_of), Pair("role", "none", base, as_of)]
     async with transaction(pool) as tx:
@@ -100,7 +98,7 @@ async def test_the_cohort_is_who_was_in_the_team_on_the_go_live_day(pool: Pool) 
     await settle(pool, world, later(9))
     await pool.execute("UPDATE membership SET valid_to = $1 WHERE user_id = 'north-00'", MONDAY)
     await pool.execute("UPDATE membership SET valid_to = $1 WHERE user_id = 'north-01'", MONDAY + timedelta(days=1))
-    await pool.execute("UPDATE person SET kind = 'service' WHERE user_id = 'north-02'")
+    await pool.execute("UPDATE membership SET kind = 'service' WHERE user_id = 'north-02'")
     await pool.execute(
         "INSERT INTO membership (tenant, user_id, valid_from, team, manager) "
         "VALUES ($1, 'north-01', $2, 'South', 'new')",

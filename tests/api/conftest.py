@@ -41,7 +41,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="session")
 def routed() -> FastAPI:
     """The application; making its routes takes longer than most tests."""
-    return application.create(None, clock=Clock(NOON), partitions=SHARDS)
+    return application.create(None, clock=Clock(NOON), partitions=SHARDS, kept_days={"activity": 400, "people": 396})
 
 
 @pytest.fixture

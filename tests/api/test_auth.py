@@ -28,6 +28,9 @@ NEEDS = {
     "GET /v1/waves/{wave}": "read",
     "GET /v1/waves/{wave}/connection": "read",
     "GET /v1/windows": "read",
+    "GET /v1/metrics": "read",
+    "GET /v1/metrics/{metric}": "read",
+    "GET /v1/metrics/{metric}/explain": "read",
     "GET /v1/people/{user:path}": "read",
     "GET /v1/alerts": "read",
     "GET /v1/alerts/{alert}": "read",
@@ -65,6 +68,9 @@ NEEDS = {
     "GET /v1/sources/{source}/logins": "ingest manage",
     "PUT /v1/sources/{source}/logins": "ingest manage",
     "GET /v1/field-registry": "read",
+    "GET /v1/worklists": "read",
+    "GET /v1/privacy": "read",
+    "GET /v1/access-log": "manage",
     "PUT /v1/field-registry": "manage",
     "DELETE /v1/field-registry": "manage",
     "GET /healthz": None,
@@ -84,6 +90,7 @@ async def ask(client: Client, route: str) -> int:
     method, path = route.split(" ")
     path = path.replace("{tenant}", "acme").replace("{user:path}", "x").replace("{key_id}", "x")
     path = path.replace("{wave}", "x").replace("{alert}", "x").replace("/status", "/status?wait=0")
+    path = path.replace("{metric}", "adoption.weekly_rate")
     return (await client.request(method, path, json=BODIES.get(route))).status_code
 
 

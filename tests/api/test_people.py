@@ -17,6 +17,18 @@ FOREST = [
     ("peer", "top", "lead"),
     ("far", None, "away"),
 ]
+HELD: dict[str, Any] = {
+    "role": "seller",
+    "manager": "dustin",
+    "kind": "human",
+    "function": None,
+    "location": None,
+    "segment": None,
+    "champion": False,
+    "leadership": False,
+    "opted_out": False,
+    "work_days": None,
+}
 
 
 @pytest.fixture
@@ -72,11 +84,18 @@ async def test_a_person_is_shown_with_what_is_known(api: Client, pool: Pool) -> 
         "last_login_at": "2026-01-07T12:00:00Z",
         "first_activity_at": "2026-01-07T12:00:00Z",
         "last_activity_at": "2026-01-09T12:00:00Z",
+        "last_seen_days": None,
         "active_days": 2,
+        "time_zone": None,
+        "calendar": None,
+        "active_from": None,
+        "active_to": None,
         "memberships": [
-            {"valid_from": None, "valid_to": "2026-03-02", "team": "North", "role": "seller", "manager": "dustin"},
-            {"valid_from": "2026-03-02", "valid_to": None, "team": "South", "role": "seller", "manager": "dustin"},
+            {**HELD, "valid_from": None, "valid_to": "2026-03-02", "team": "North"},
+            {**HELD, "valid_from": "2026-03-02", "valid_to": None, "team": "South"},
         ],
+        "licences": [{"licensed_from": "2026-01-05", "licensed_to": None, "price": None}],
+        "absences": [],
         "identities": [],
         "merged_into": None,
     }
@@ -197,3 +216,24 @@ async def test_a_line_is_the_one_of_today(api: Client, connect: Connect) -> None
     )
 
     assert (await client.get("/v1/people/far")).status_code == 200
+
+
+async def test_working_days_since_a_person_connected_are_theirs(api: Client, pool: Pool) -> None:
+    """Seen on Thursday evening, asked for on Monday noon. What does not connect does not count."""
+    await add_person(pool, "anna")
+    await pool.execute(
+        """insert into person_day (tenant, user_id, day, events, first_at, last_at, first_qualifying_at, qualifying)
+           select 'acme', 'anna', at::date, 1, at, at, case when at < '2026-02-27' then at end, 1
+           from unnest(array['2026-02-26 22:30Z', '2026-03-01 09:00Z']::timestamptz[]) at"""
+    )
+
+    async def days() -> Any:
+        return (await api.get("/v1/people/anna")).json()["last_seen_days"]
+
+    assert await days() == 2, "Friday and Monday"
+    await pool.execute("update person set time_zone = 'Asia/Bahrain'")
+    assert await days() == 1, "it was Friday there"
+    await pool.execute("update membership set work_days = '{7,1,2,3,4}'")
+    assert await days() == 2, "Sunday and Monday"
+    await api.patch("/v1/tenants/acme", json={"connected_by": "login"})
+    assert await days() is None

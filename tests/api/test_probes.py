@@ -14,7 +14,7 @@ from services.embedded import Postgres
 from services.postgres import Pool, close_pool, connect_pool
 from tests.api.conftest import ADMIN, Client, Clock, Connect
 from tests.api.test_alerts import add_alert
-from tests.builders import SHARDS
+from tests.builders import SHARDS, measured
 from tests.crew import until
 
 SHOWN = ("uptake_adoption", "uptake_wave", "uptake_metric", "uptake_alerts")
@@ -76,6 +76,11 @@ async def test_a_scrape_shows_adoption_to_the_keys_that_may_know(
            ('acme', 'w', 10, 0, 8, false, '{}', 'login-source-stale'),
            ('acme', 'w', 14, 0, 8, false, '{}', 'login-source-stale')"""
     )
+    await pool.execute(
+        "insert into wave (tenant, id, name, go_live) values ('acme', 'w', 'W', '2026-03-02'), ('acme', 'v', 'V', now())"
+    )
+    await measured(pool)
+    await measured(pool, "other")
     await add_alert(pool, "a")
     await add_alert(pool, "b")
     await add_alert(pool, "c", state="resolved")

@@ -6,6 +6,7 @@ import pytest
 
 from schemas.sources import KINDS
 from services import sealing
+from services.api.fields import GIVEN
 from services.api.setups import SETUPS
 from services.postgres import Pool
 from tests.api.conftest import Client, Connect
@@ -117,3 +118,36 @@ async def test_the_field_registry_is_the_tenants_own_or_the_default(api: Client)
     assert refused.status_code == 422
     assert (await api.delete("/v1/field-registry")).status_code == 204
     assert (await api.get("/v1/field-registry")).json()["default"]
+
+
+async def test_a_field_registry_that_makes_no_sense_is_refused_with_the_place(api: Client) -> None:
+    deal = {"stages": ["New"], "due_stage": "Old", "link": "http://x/{record}", "commit_stage": "won"}
+    refused = await api.put("/v1/field-registry", json={"objects": {"deal": deal}})
+
+    assert refused.status_code == 422
+    pointers = [error["pointer"] for error in refused.json()["errors"]]
+    assert pointers == ["/objects/deal/due_stage", "/objects/deal/commit_stage", "/objects/deal/link"]
+    for wrong in ({"next_step_days": 0}, {"outcome": {"status": {"won": "maybe"}}}, {"fields": {"a": {"x": 1}}}):
+        assert (await api.put("/v1/field-registry", json={"objects": {"deal": wrong}})).status_code == 422
+    assert (await api.get("/v1/field-registry")).json()["default"]
+
+
+async def test_what_is_given_of_a_field_registry_is_what_is_shown(api: Client, pool: Pool) -> None:
+    await pool.execute("delete from dirty")
+    kept = await api.put("/v1/field-registry", json=GIVEN)
+
+    deal = kept.json()["objects"]["opportunity"]
+    given = GIVEN["objects"]["opportunity"]
+    assert {name: deal[name] for name in given} == {**given, "fields": deal["fields"]}
+    assert (deal["next_step_days"], deal["commit"], deal["duplicates"]) == (14, ["commit"], True)
+    assert deal["fields"]["loss reason"]["due_stage"] == "lost"
+    await api.delete("/v1/field-registry")
+    assert [row["kind"] for row in await pool.fetch("select kind from dirty")] == ["tenant", "tenant"]
+
+
+async def test_the_link_of_a_source_leads_over_https_to_one_host(api: Client) -> None:
+    for link in ("http://a.example/{record}", "https://user:secret@a.example/{record}", "https://a.example/"):
+        made = await api.post("/v1/sources", json={"id": "x", "kind": "zoho", "options": {"link": link}})
+        assert made.status_code == 422, link
+        assert made.json()["errors"][0]["pointer"] == "/options"
+        assert "secret" not in made.text

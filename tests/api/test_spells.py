@@ -53,7 +53,7 @@ def test_moving_back_on_the_same_day_leaves_no_trace() -> None:
 def test_another_manager_is_no_other_counting() -> None:
     spells = [Spell(BEGINNING, START, Terms("A", "x", "m")), Spell(START, None, Terms("A", "x", "n"))]
 
-    assert counted(spells) == [(BEGINNING, None, "A", "x")]
+    assert counted(spells) == [(BEGINNING, None, "human", "A", "x")]
 
 
 def test_before_the_first_spell_the_next_one_is_current() -> None:

@@ -151,3 +151,40 @@ async def test_counts_and_sources_are_added_up_over_the_shards(api: Client, pool
 @pytest.mark.parametrize("wait", ["-1", "61", "NaN", "inf", "x", "1e400"])
 async def test_a_wait_is_a_number_of_seconds_up_to_60(api: Client, wait: str) -> None:
     assert (await api.get(f"/v1/status?wait={wait}")).status_code == 422
+
+
+async def test_what_is_not_measured_is_not_settled(api: Client, pool: Pool) -> None:
+    await drain(pool, 0, 1, 2, 3)
+    soil = "insert into dirty (tenant, kind, subject, queued_at) values ($1, 'person', $2, clock_timestamp())"
+    await pool.execute(soil, "other", "x")
+    assert (await api.get("/v1/status?wait=0")).json()["settled"] is True
+    await pool.execute(soil, "acme", "before")
+
+    waiting = asyncio.create_task(api.get("/v1/status?wait=20"))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    await pool.execute(soil, "acme", "of another question")
+    await pool.execute("delete from dirty where subject = 'before'")
+
+    assert (await waiting).json()["settled"] is True
+
+
+async def test_a_pass_that_is_not_over_is_not_settled(api: Client, pool: Pool) -> None:
+    await drain(pool, 0, 1, 2, 3)
+    await pool.execute("insert into measured (tenant, until, cut) values ('acme', 'infinity', clock_timestamp())")
+    assert (await api.get("/v1/status?wait=0")).json()["settled"] is False
+
+    await pool.execute("update measured set cut = null")
+
+    assert (await api.get("/v1/status?wait=0")).json()["settled"] is True
+
+
+async def test_a_day_that_nobody_was_counted_in_yet_is_not_settled(api: Client, pool: Pool) -> None:
+    await drain(pool, 0, 1, 2, 3)
+    await pool.execute("insert into tally (tenant, shard, newest) values ('acme', 0, $1)", NOON)
+    await pool.execute("insert into measured (tenant, until) values ('acme', $1)", NOON)
+    assert (await api.get("/v1/status?wait=0")).json()["settled"] is False
+
+    await pool.execute("update measured set until = $1", NOON + timedelta(hours=12))
+
+    assert (await api.get("/v1/status?wait=0")).json()["settled"] is True

@@ -25,7 +25,8 @@ async def test_a_tenant_has_a_default_for_everything_but_its_id(connect: Connect
         "holidays": [],
         "first_day_of_week": 1,
         "connected_by": "activity",
-        "privacy": {"min_group": 5, "individual_visibility": "manager"},
+        "privacy": {"min_group": 5, "individual_visibility": "manager", "instants": "exact", "retention": {}},
+        "roles": {},
         "labels": {},
     }
 
@@ -72,7 +73,12 @@ async def test_settings_change_one_by_one(api: Client) -> None:
     changed = await api.patch("/v1/tenants/acme", json={"privacy": {"min_group": 8}, "labels": {"region": "emea"}})
 
     assert changed.status_code == 200
-    assert changed.json()["privacy"] == {"min_group": 8, "individual_visibility": "manager"}
+    assert changed.json()["privacy"] == {
+        "min_group": 8,
+        "individual_visibility": "manager",
+        "instants": "exact",
+        "retention": {},
+    }
     assert changed.json()["labels"] == {"region": "emea"}
     assert (await api.get("/v1/tenants/acme")).json() == changed.json()
 

@@ -6,6 +6,7 @@ import pytest
 
 from services.postgres import Pool
 from tests.api.conftest import Client, Connect
+from tests.builders import measured
 
 WAVE = {"id": "north", "name": "North", "go_live": "2026-03-02", "scope": {"teams": ["North"]}, "sponsor": "dustin"}
 
@@ -85,6 +86,7 @@ async def test_a_wave_of_nobody_has_no_rate(api: Client, pool: Pool) -> None:
 
 async def test_without_visibility_no_name_and_no_small_cohort_is_shown(api: Client, pool: Pool) -> None:
     await api.patch("/v1/tenants/acme", json={"privacy": {"min_group": 5, "individual_visibility": "off"}})
+    await measured(pool)
     await api.post("/v1/waves", json=WAVE)
     await connected(pool, [(0, 1, 3, True, ["bo", "cy"]), (1, 2, 6, True, ["cy"])])
 

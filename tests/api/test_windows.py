@@ -10,6 +10,7 @@ import pytest
 from services.api.store.windows import FIELDS, Place, Question, page_statement
 from services.postgres import Connection, Pool
 from tests.api.conftest import Client, Clock
+from tests.builders import measured
 
 TODAY = date(2026, 3, 2)
 ORDER = {"1d": 1, "7d": 7, "28d": 28}
@@ -131,6 +132,7 @@ async def test_a_window_is_open_then_provisional_then_final_or_restated(api: Cli
 
 async def test_a_small_group_is_not_shown(api: Client, pool: Pool) -> None:
     await api.patch("/v1/tenants/acme", json={"privacy": {"min_group": 5}})
+    await measured(pool)
     await write(
         pool, [("team", "small", 1, TODAY, 0, (4, 3, 2, 9, 3, 0)), ("team", "tall", 1, TODAY, 0, (5, 3, 2, 9, 3, 0))]
     )

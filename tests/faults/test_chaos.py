@@ -24,7 +24,7 @@ from services.postgres import Pool
 from tests.builders import NOON, SHARDS, add_tenant, append, enter, event
 from tests.counts import say
 from tests.crew import Crew, is_stopped, until
-from tests.oracle import Entry, Spell, brute_force, cells
+from tests.oracle import Entry, Spell, acts, brute_force, cells, hours, kept
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
@@ -176,3 +176,5 @@ async def test_whatever_happens_every_window_comes_to_the_truth(
 
     assert sum(want.get(key) != got.get(key) for key in want.keys() | got.keys()) == 0
     assert tuple(tally) == (len(world.events), world.copies, 0)
+    assert await kept(steady) == acts(world.events)
+    assert await hours(steady) == len(world.events)

@@ -17,7 +17,7 @@ from services.postgres import Pool
 from tests.builders import NOON, SHARDS, add_tenant, append, enter, event
 from tests.counts import say
 from tests.crew import Crew, is_stopped, until
-from tests.oracle import Entry, Spell, brute_force, cells
+from tests.oracle import Entry, Spell, acts, brute_force, cells, hours, kept
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
@@ -73,6 +73,8 @@ async def verdict(pool: Pool) -> dict[str, int]:
         "events lost": max(0, len(EVENTS) - folded),
         "events counted twice": max(0, folded - len(EVENTS)),
         "records processed again": seen - len(COPIES),
+        "events kept wrongly": (acts(EVENTS) - (rows := await kept(pool))).total() + (rows - acts(EVENTS)).total(),
+        "events in no hour, or in two": abs(len(EVENTS) - await hours(pool)),
     }
 
 

@@ -5,11 +5,14 @@ import io
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from functools import cache
 from types import ModuleType
 
 import pytest
 
+from services import postgres
+from services.aggregator.rebuild import Found, rebuild
 from services.embedded import Postgres, fresh_directory
 from tests.conftest import forget_topics
 from tests.databases import Databases
@@ -106,3 +109,34 @@ def test_every_variant_of_the_data_equals_the_reference(
     summary = compare(product, data, variant)
 
     assert " 0 differ; " in summary
+
+
+SPOILT = [
+    "update window_delta set active = active + 1 where tenant = $1 and days = 7",
+    "delete from person_day where tenant = $1 and extract(dow from day) = 2",
+    "update roster set terms = '[]' where tenant = $1 and user_id like '%1'",
+]
+
+
+async def rebuilt(product: Stack, tenant: str, *, check: bool = False) -> list[Found]:
+    found = rebuild(product.ready["database"], [tenant], lambda: datetime.now(UTC), check=check)
+    return [each async for each in found]
+
+
+@pytest.mark.parametrize("product", [pytest.param(("embedded", 1), id="embedded, 1 aggregator")], indirect=True)
+async def test_disturbed_data_is_what_a_rebuild_makes_of_it_and_what_was_spoilt_is_put_right_meanwhile(
+    product: Stack, compare: Compare
+) -> None:
+    tenant, data = "rebuilt", DATA_SETS[1]
+    compare(product, data, "mix", "--tenant", tenant)
+    found = await rebuilt(product, tenant, check=True)
+    connection = await postgres.connect(product.ready["database"], name="tests")
+    for harm in SPOILT:
+        await connection.execute(harm, tenant)
+    await connection.close()
+
+    assert [each.table for each in found if each.differing] == []
+    assert {"window_delta", "metric_cell"} <= {each.table for each in found if each.rows}
+    assert sum(each.differing for each in await rebuilt(product, tenant)) > 0
+    assert sum(each.differing for each in await rebuilt(product, tenant, check=True)) == 0
+    assert " 0 differ; " in compare(product, data, "mix", "--tenant", tenant, "--no-replay")

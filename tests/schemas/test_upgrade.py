@@ -67,3 +67,55 @@ async def test_what_revision_0001_kept_means_the_same_afterwards(empty_database:
     assert found == expected
     assert tuple(letter) == ("open", None, [])
     assert (ids, login.isoformat()) == (2, "2026-02-01T08:00:00+00:00")
+
+
+PEOPLE_OF_0002 = """
+insert into person (tenant, user_id, licensed_from, licensed_to, kind, attributes) values
+    ('acme', 'anna', '2026-01-05', null, 'human', '{"location": "Kiel", "champion": true, "calendar": "de-by"}'),
+    ('acme', 'bo', '2026-01-05', '2026-03-31', 'human',
+        '{"time_zone": "Asia/Bahrain", "active_from": "2026-01-07", "active_to": "2026-03-31", "leadership": false}'),
+    ('acme', 'sync', null, null, 'service', '{}'),
+    ('acme', 'odd', '2026-02-01', '2026-01-01', 'human', '{"calendar": "our office", "function": "Sales"}')
+"""
+
+
+async def test_what_revision_0002_kept_of_people_has_a_history_afterwards(empty_database: str) -> None:
+    await migrate.upgrade(empty_database, "0002")
+    connection = await postgres.connect(empty_database, name="tests")
+    await connection.execute("insert into tenant (id, name) values ('acme', 'Acme')")
+    await connection.execute(PEOPLE_OF_0002)
+    await connection.execute(
+        """insert into membership (tenant, user_id, valid_from, valid_to, team) values
+               ('acme', 'anna', '0001-01-01', '2026-02-01', 'North'), ('acme', 'anna', '2026-02-01', null, 'South'),
+               ('acme', 'bo', '0001-01-01', null, 'North'), ('acme', 'sync', '0001-01-01', null, null),
+               ('acme', 'odd', '0001-01-01', null, 'North')"""
+    )
+
+    await migrate.upgrade(empty_database)
+    licences = await connection.fetch("select user_id, licensed_from, licensed_to, price from licence order by 1, 2")
+    spells = await connection.fetch(
+        """select user_id, team, kind, location, function, champion, leadership, opted_out, work_days
+           from membership order by user_id, valid_from"""
+    )
+    people = await connection.fetch(
+        "select user_id, time_zone, calendar, active_from, active_to from person order by user_id"
+    )
+    await connection.close()
+
+    assert [tuple(row) for row in licences] == [
+        ("anna", date(2026, 1, 5), None, None),
+        ("bo", date(2026, 1, 5), date(2026, 3, 31), None),
+    ]
+    assert [tuple(row) for row in spells] == [
+        ("anna", "North", "human", "Kiel", None, True, False, False, None),
+        ("anna", "South", "human", "Kiel", None, True, False, False, None),
+        ("bo", "North", "human", None, None, False, False, False, None),
+        ("odd", "North", "human", None, "Sales", False, False, False, None),
+        ("sync", None, "service", None, None, False, False, False, None),
+    ]
+    assert [tuple(row) for row in people] == [
+        ("anna", None, "DE-BY", None, None),
+        ("bo", "Asia/Bahrain", None, date(2026, 1, 7), date(2026, 3, 31)),
+        ("odd", None, None, None, None),
+        ("sync", None, None, None, None),
+    ]

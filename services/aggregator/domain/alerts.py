@@ -67,17 +67,22 @@ def advance(
     findings: Iterable[Finding],
     now: datetime,
     unjudged: Container[tuple[str, str | None]] = (),
+    past: datetime | None = None,
 ) -> list[Change]:
     """Return the changes that bring the ``stored`` alerts to what ``findings`` show at ``now``.
 
-    Alerts of the rule families and waves that were ``unjudged`` stay as they are.
+    Alerts of the rule families and waves that were ``unjudged`` stay as they are. What began before ``past`` and was
+    never told is not told any more: nobody can act on it.
     """
     known = {alert.fingerprint: alert for alert in stored}
     changes: list[Change] = []
     for finding in sorted(findings, key=lambda finding: (finding.opened_at, finding.fingerprint)):
         wanted = _as_alert(tenant, finding, now)
         alert = known.pop(wanted.fingerprint, None)
-        changes += _open(wanted) if alert is None else _follow(alert, wanted, now)
+        if alert is not None:
+            changes += _follow(alert, wanted, now)
+        elif past is None or wanted.opened_at >= past:
+            changes += _open(wanted)
     for alert in sorted(known.values(), key=lambda alert: (alert.opened_at, alert.id)):
         if (family_of(alert.fingerprint), alert.wave) not in unjudged:
             changes += _withdraw(alert, now)

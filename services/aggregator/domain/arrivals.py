@@ -6,7 +6,7 @@ becomes a dead letter with its reason.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
@@ -29,10 +29,11 @@ class LogRecord(Protocol):
 
 
 class Arrival(NamedTuple):
-    """An event as it arrived: the instant it counts at, its identity and payload mark, and its record."""
+    """An event as it arrived: the instant it counts at and that of its arrival, both in UTC, and its record."""
 
     event: Event
     at: datetime
+    received_at: datetime
     identity: bytes
     mark: int
     record: LogRecord
@@ -51,6 +52,8 @@ def read(records: Iterable[LogRecord], shard: int, shards: int) -> tuple[list[Ar
     arrivals: list[Arrival] = []
     unusable: list[Unusable] = []
     for record in records:
+        if record.value is None and record.key:
+            continue  # a tombstone: it says that this key was erased, and nothing else
         try:
             arrivals.append(_arrival(record, shard, shards))
         except UndecodableError as error:
@@ -67,12 +70,13 @@ def _arrival(record: LogRecord, shard: int, shards: int) -> Arrival:
     try:
         received = as_instant(record.timestamp)
         at = received if event.time is None else event.time
+        at = at if at.tzinfo is UTC else at.astimezone(UTC)
         in_range = EARLIEST <= at <= received + AHEAD
     except (OverflowError, ValueError) as error:
         raise UndecodableError("the record's timestamp is out of range") from error
     if not in_range:
         raise UndecodableError("time lies before 2000 or after the arrival")
-    return Arrival(event, at, identity(event), payload_mark(record.value or b""), record)
+    return Arrival(event, at, received, identity(event), payload_mark(record.value or b""), record)
 
 
 @lru_cache(maxsize=65_536)

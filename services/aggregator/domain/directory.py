@@ -25,36 +25,40 @@ class Spell(NamedTuple):
     valid_to: date | None
     team: str | None
     role: str | None
+    kind: str = "human"
 
 
 class Licence(NamedTuple):
-    """The licensed days, both included; ``first`` None: never; ``last`` None: open."""
+    """Licensed days, both included; ``last`` None: open."""
 
-    first: date | None
+    first: date
     last: date | None
 
 
-def terms_of(kind: str, licence: Licence, spells: Iterable[Spell]) -> tuple[Term, ...]:
+def terms_of(licences: Iterable[Licence], spells: Iterable[Spell]) -> tuple[Term, ...]:
     """Return the terms of a person, adjoining ones of the same group joined."""
-    if kind != "human" or licence.first is None:
-        return ()
-    first = day_number(licence.first)
-    last = FOREVER if licence.last is None else day_number(licence.last) + 1
+    covers = [
+        (day_number(first), FOREVER if last is None else day_number(last) + 1)
+        for first, last in sorted(licences, key=lambda licence: licence.first)
+    ]
     joined: dict[tuple[str, str], list[Term]] = {}
     for term in _terms(spells):
-        start, end = max(term.start, first), min(term.end, last)
-        if start >= end:
-            continue
-        stretch = joined.setdefault((term.dimension, term.key), [])
-        if stretch and stretch[-1].end == start:
-            stretch[-1] = stretch[-1]._replace(end=end)
-        else:
-            stretch.append(Term(term.dimension, term.key, start, end))
+        for first, last in covers:
+            start, end = max(term.start, first), min(term.end, last)
+            if start >= end:
+                continue
+            stretch = joined.setdefault((term.dimension, term.key), [])
+            if stretch and stretch[-1].end == start:
+                stretch[-1] = stretch[-1]._replace(end=end)
+            else:
+                stretch.append(Term(term.dimension, term.key, start, end))
     return tuple(sorted(term for stretch in joined.values() for term in stretch))
 
 
 def _terms(spells: Iterable[Spell]) -> Iterator[Term]:
     for spell in sorted(spells, key=lambda spell: spell.valid_from):
+        if spell.kind != "human":
+            continue
         start = day_number(spell.valid_from)
         end = FOREVER if spell.valid_to is None else day_number(spell.valid_to)
         yield Term("tenant", "all", start, end)

@@ -1,18 +1,19 @@
 """Facts: what one person did on one local day. Folding is commutative, so order of arrival is no matter."""
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-from schemas.events import HUMAN_ORIGINS, LOGIN, SESSION_PREFIX, Event
+from schemas.events import HUMAN_ORIGINS, LOGIN, RECORD_PREFIX, SESSION_PREFIX, Event
 from services.aggregator.domain.directory import EPOCH
 
 DAY: Final = 86_400
 QUARTER: Final = 900
 """Days begin on quarters of an hour; only where clocks are set back over a midnight does one hold parts of two days."""
 
+HOURS_A_DAY: Final = 24
 LOGIN_FAILED: Final = "crm.session.login_failed"
 
 
@@ -40,10 +41,12 @@ class LocalDays:
 
 
 class Claimed(NamedTuple):
-    """An event seen for the first time, and the instant it counts at."""
+    """An event seen for the first time: the instant it counts at, in UTC, its identity, and when it arrived."""
 
     event: Event
     at: datetime
+    identity: bytes
+    received_at: datetime
 
 
 class PersonDayKey(NamedTuple):
@@ -99,20 +102,25 @@ def _meaning(kind: str) -> tuple[bool, bool, bool]:
 
 
 class Seen:
-    """What a batch holds of one source: its newest event and login, and how many events."""
+    """What a batch holds of one source: its newest event and login, and how many events in each hour."""
 
-    __slots__ = ("events", "latest", "latest_login")
+    __slots__ = ("hours", "latest", "latest_login")
 
     def __init__(self, latest: datetime) -> None:
         self.latest = latest
         self.latest_login: datetime | None = None
-        self.events = 0
+        self.hours: dict[int, int] = {}
+
+    @property
+    def events(self) -> int:
+        """How many events there are in all."""
+        return sum(self.hours.values())
 
 
 def fold(claimed: Iterable[Claimed], days: Mapping[str, LocalDays]) -> dict[PersonDayKey, Activity]:
     """Return what ``claimed`` events add to each person's day; ``days`` by tenant."""
     folded: dict[tuple[str, str, int], Activity] = {}
-    for event, at in claimed:
+    for event, at, _, _ in claimed:
         key = (event.tenant, event.data.user or "", days[event.tenant].day(at))
         activity = folded.get(key)
         if activity is None:
@@ -124,7 +132,7 @@ def fold(claimed: Iterable[Claimed], days: Mapping[str, LocalDays]) -> dict[Pers
 def sources(claimed: Iterable[Claimed]) -> dict[tuple[str, str], Seen]:
     """Return what ``claimed`` events show of each (tenant, source)."""
     found: dict[tuple[str, str], Seen] = {}
-    for event, at in claimed:
+    for event, at, _, _ in claimed:
         key = (event.tenant, event.source)
         seen = found.get(key)
         if seen is None:
@@ -133,13 +141,55 @@ def sources(claimed: Iterable[Claimed]) -> dict[tuple[str, str], Seen]:
             seen.latest = at
         if event.type == LOGIN and (seen.latest_login is None or at > seen.latest_login):
             seen.latest_login = at
-        seen.events += 1
+        hour = at.toordinal() * HOURS_A_DAY + at.hour
+        seen.hours[hour] = seen.hours.get(hour, 0) + 1
     return found
+
+
+Mark: TypeAlias = tuple[str, str, str, date | None, date | None]
+"""What is to be measured anew: tenant, kind, subject, the first and last UTC day something changed on; None: any."""
+
+Days: TypeAlias = tuple[date, date]
+"""The first and the last of some UTC days."""
+
+
+def marks(
+    claimed: Iterable[Claimed], folded: Mapping[PersonDayKey, Activity], strangers: Container[tuple[str, str]]
+) -> Sequence[Mark]:
+    """Return whom and which records ``claimed`` events are about; strangers only once the directory knows them."""
+    people: dict[tuple[str, str], Days] = {}
+    for (tenant, user, _), activity in folded.items():
+        if user and (tenant, user) not in strangers:
+            _touch(people, (tenant, user), activity.first_at.date(), activity.last_at.date())
+    records: dict[tuple[str, str], Days] = {}
+    for event, at, _, _ in claimed:
+        data = event.data
+        if data.record and data.object and event.type.startswith(RECORD_PREFIX):
+            day = at.date()
+            _touch(records, (event.tenant, f"{data.object}\t{data.record}"), day, day)
+    return [
+        (tenant, kind, subject, *days)
+        for kind, found in (("person", people), ("record", records))
+        for (tenant, subject), days in found.items()
+    ]
+
+
+def _touch(found: dict[tuple[str, str], Days], key: tuple[str, str], low: date, high: date) -> None:
+    days = found.get(key)
+    if days is None:
+        found[key] = (low, high)
+    elif low < days[0] or high > days[1]:
+        found[key] = (min(low, days[0]), max(high, days[1]))
 
 
 def as_date(day: int) -> date:
     """Return the date of a day number."""
     return date.fromordinal(day + EPOCH)
+
+
+def as_instant_of_hour(hour: int) -> datetime:
+    """Return the beginning of an hour, as ``Seen`` numbers them."""
+    return datetime.combine(date.fromordinal(hour // HOURS_A_DAY), time(hour % HOURS_A_DAY), UTC)
 
 
 @lru_cache(maxsize=1024)

@@ -56,14 +56,17 @@ class Recipient(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One episode. ``family`` stays when one rule supersedes another in it; ``start`` tells episodes apart."""
+    """One episode. ``family`` stays when one rule supersedes another in it; ``start`` and ``mark`` tell episodes apart.
+
+    ``wave`` None: it has to do with no wave.
+    """
 
     family: str
     rule: str
     rule_version: int
     severity: Severity
     tier: Tier
-    wave: str
+    wave: str | None
     subject: Subject
     start: date
     title: str
@@ -76,11 +79,13 @@ class Finding:
     action: str
     episode: int = 1
     suppressed_by: str | None = None
+    mark: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """Return what makes this episode the same one at every evaluation."""
-        return _SEPARATOR.join((self.family, self.wave, *self.subject, self.start.isoformat()))
+        parts = self.family, self.wave or "", *self.subject, self.start.isoformat()
+        return _SEPARATOR.join(parts if self.mark is None else (*parts, self.mark))
 
 
 def family_of(fingerprint: str) -> str:

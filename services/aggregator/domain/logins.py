@@ -12,6 +12,7 @@ from schemas.sources import USUAL_LOGIN_HOURS
 
 NONE: Final = "login-source-none"
 STALE: Final = "login-source-stale"
+SILENT: Final = "source_silent"
 
 _ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 _IMPORTED: Final = "/logins/"
@@ -39,20 +40,29 @@ class LoginSource(NamedTuple):
 
 
 class Known(NamedTuple):
-    """Up to when logins are ``complete``, and up to when their source counts as ``fresh``. None: there is no source."""
+    """Up to when logins are ``complete``, and up to when their source counts as ``fresh``. None: there is no source.
+
+    ``blind``: from when to when people may have come unseen, because a source was silent.
+    """
 
     complete: datetime | None
     fresh: datetime | None
+    blind: tuple[tuple[datetime, datetime], ...] = ()
 
     def at(self, instant: datetime) -> bool:
-        """Tell whether who had not logged in by ``instant`` can be judged."""
-        return self.complete is not None and instant <= self.complete
+        """Tell whether who had not come by ``instant`` can be judged."""
+        return self.complete is not None and instant <= self.complete and not self._unseen(instant)
 
     def unknown(self, instant: datetime | None) -> str | None:
         """Return why nothing can be said of ``instant`` (None: the tenant has no time yet), not even for now."""
         if self.fresh is None:
             return NONE
+        if instant is not None and self._unseen(instant):
+            return SILENT
         return STALE if instant is not None and instant > self.fresh else None
+
+    def _unseen(self, instant: datetime) -> bool:
+        return any(start < instant <= end for start, end in self.blind)
 
 
 ALL: Final = Known(_ALWAYS, _ALWAYS)

@@ -41,8 +41,10 @@ _MEMBERS: Final = """
     FROM asked a
     JOIN membership m ON m.tenant = $1 {key}
         AND m.valid_from <= a.go_live AND (m.valid_to IS NULL OR m.valid_to > a.go_live)
-    JOIN person p ON p.tenant = $1 AND p.user_id = m.user_id AND p.kind = 'human'
-        AND p.licensed_from <= a.go_live AND (p.licensed_to IS NULL OR p.licensed_to >= a.go_live)
+        AND m.kind = 'human'
+    JOIN person p ON p.tenant = $1 AND p.user_id = m.user_id
+    JOIN licence l ON l.tenant = $1 AND l.user_id = m.user_id
+        AND l.licensed_from <= a.go_live AND (l.licensed_to IS NULL OR l.licensed_to >= a.go_live)
     WHERE a.kind = '{kind}' AND NOT EXISTS (
         SELECT FROM alias i JOIN person t ON t.tenant = $1 AND t.user_id = i.user_id
         WHERE i.tenant = $1 AND i.identity = m.user_id AND i.user_id <> i.identity)
@@ -66,7 +68,12 @@ GROUP BY c.wave, c.team, f.day
 """
 
 _STRAGGLERS: Final = """
-SELECT c.wave, c.user_id, m.team, m.manager, p.licensed_to, f.at
+SELECT c.wave, c.user_id, m.team, m.manager, f.at, (
+    SELECT min(l.licensed_to) FROM licence l
+    WHERE l.tenant = $1 AND l.user_id = c.user_id AND l.licensed_to >= c.go_live AND NOT EXISTS (
+        SELECT FROM licence n
+        WHERE n.tenant = $1 AND n.user_id = c.user_id AND n.licensed_from = l.licensed_to + 1)
+) AS licensed_to
 FROM unnest($2::text[], $3::date[], $4::text[]) AS c(wave, go_live, user_id)
 JOIN membership m ON m.tenant = $1 AND m.user_id = c.user_id
     AND m.valid_from <= c.go_live AND (m.valid_to IS NULL OR m.valid_to > c.go_live)

@@ -1,4 +1,4 @@
-"""Which tenants are to be evaluated, by whom, and how far each evaluation had seen.
+"""Which tenants are to be evaluated, and how far each evaluation had seen.
 
 The mark of an evaluation never claims more than its snapshot held: it is read first, in a repeatable-read transaction.
 """
@@ -11,30 +11,6 @@ from schemas.sources import login_hours
 from services.aggregator.domain.logins import LoginSource
 from services.postgres import Connection
 
-# The lock of the one evaluator lives as long as its session, so the session must not outlive a frozen or lost process.
-_LOCK: Final = 0x757074616B65
-_SESSION: Final = """
-SELECT set_config('idle_session_timeout', '60s', false), set_config('statement_timeout', '10s', false),
-       set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
-       set_config('tcp_keepalives_count', '3', false)
-"""
-
-
-async def prepare_session(connection: Connection) -> None:
-    """Make Postgres end the lock's session soon after its process is gone or frozen."""
-    await connection.fetchrow(_SESSION)
-
-
-async def try_lead(connection: Connection) -> bool:
-    """Take the evaluator's lock if it is free. It is held until the session ends."""
-    return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK))
-
-
-async def confirm_session(connection: Connection) -> None:
-    """Ask something of the lock's session, so that it counts as alive, or fails."""
-    await connection.fetchval("SELECT 1")
-
-
 _DUE: Final = """
 WITH seen AS (SELECT tenant, sum(version)::bigint AS version FROM tally GROUP BY tenant)
 SELECT s.tenant
@@ -46,6 +22,9 @@ WHERE e.version IS DISTINCT FROM s.version
         EXISTS (SELECT FROM wave w WHERE w.tenant = s.tenant
                 AND w.go_live BETWEEN $1::timestamptz::date - 120 AND $1::timestamptz::date + 1)
         OR EXISTS (SELECT FROM alert a WHERE a.tenant = s.tenant AND a.state <> 'resolved')))
+   OR (t.clock = 'wall' AND e.as_of <= $1::timestamptz - interval '5 minutes' AND EXISTS (
+        SELECT FROM source_seen q WHERE q.tenant = s.tenant
+        AND q.last_event_at BETWEEN $1::timestamptz - interval '36 days' AND $1::timestamptz - interval '1 hour'))
 ORDER BY e.evaluated_at NULLS FIRST, s.tenant
 """
 

@@ -55,7 +55,8 @@ WITH asked AS (
         bool_or(h.before) AS before, bool_or(h.after) AS after
     FROM asked a
     JOIN membership m ON m.tenant = $1 {key}
-    JOIN person p ON p.tenant = $1 AND p.user_id = m.user_id AND p.kind = 'human'
+        AND m.kind = 'human'
+    JOIN person p ON p.tenant = $1 AND p.user_id = m.user_id
     CROSS JOIN LATERAL (SELECT {before} AS before, {after} AS after) h
     WHERE (h.before OR h.after) AND NOT EXISTS (
         SELECT FROM alias i JOIN person t ON t.tenant = $1 AND t.user_id = i.user_id
@@ -81,7 +82,8 @@ FROM seen GROUP BY place
 """
 _COUNTED_ON: Final = """
     coalesce(m.valid_from <= {day} AND (m.valid_to IS NULL OR m.valid_to > {day})
-        AND p.licensed_from <= {day} AND (p.licensed_to IS NULL OR p.licensed_to >= {day}), false)
+        AND EXISTS (SELECT FROM licence l WHERE l.tenant = $1 AND l.user_id = m.user_id
+            AND l.licensed_from <= {day} AND (l.licensed_to IS NULL OR l.licensed_to >= {day})), false)
 """
 _GROUP_KEYS: Final = {"tenant": "", "team": "AND m.team = a.key", "role": "AND m.role = a.key"}
 

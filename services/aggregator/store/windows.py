@@ -26,9 +26,13 @@ on conflict (tenant, dimension, key, days, day, shard) do update set
   active_user_days = w.active_user_days + excluded.active_user_days, revision = w.revision + excluded.revision
 """
 _DIRECTORY: Final = """
-select p.tenant, p.user_id, p.kind, p.licensed_from, p.licensed_to, m.valid_from, m.valid_to, m.team, m.role
+select p.tenant, p.user_id, m.valid_from, m.valid_to, m.team, m.role, m.kind
 from unnest($1::text[], $2::text[]) as q(tenant, user_id) join person p using (tenant, user_id)
 left join membership m using (tenant, user_id)
+"""
+_LICENCES: Final = """
+select l.tenant, l.user_id, l.licensed_from, l.licensed_to
+from unnest($1::text[], $2::text[]) as q(tenant, user_id) join licence l using (tenant, user_id)
 """
 
 
@@ -60,12 +64,13 @@ async def changed_shards(pool: Pool, shards: Sequence[int]) -> list[int]:
 
 async def directory(tx: Connection, people: Sequence[Person]) -> dict[Person, Terms]:
     """Return the terms that the directory gives ``people`` now; who is missing left it."""
-    rows = await tx.fetch(_DIRECTORY, [tenant for tenant, _ in people], [user for _, user in people])
-    facts: dict[Person, tuple[str, Licence, list[Spell]]] = {}
-    for row in rows:
-        entry = facts.setdefault(
-            (row["tenant"], row["user_id"]), (row["kind"], Licence(row["licensed_from"], row["licensed_to"]), [])
-        )
-        if row["valid_from"] is not None:
-            entry[2].append(Spell(row["valid_from"], row["valid_to"], row["team"], row["role"]))
-    return {person: terms_of(*entry) for person, entry in facts.items()}
+    asked = [tenant for tenant, _ in people], [user for _, user in people]
+    spells: dict[Person, list[Spell]] = {}
+    for tenant, user, start, *rest in await tx.fetch(_DIRECTORY, *asked):
+        known = spells.setdefault((tenant, user), [])
+        if start is not None:
+            known.append(Spell(start, *rest))
+    licences: dict[Person, list[Licence]] = {}
+    for tenant, user, first, last in await tx.fetch(_LICENCES, *asked):
+        licences.setdefault((tenant, user), []).append(Licence(first, last))
+    return {person: terms_of(licences.get(person, ()), held) for person, held in spells.items()}

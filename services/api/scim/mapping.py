@@ -8,13 +8,11 @@ several groups one with a prefix goes first, then the one joined first, so anoth
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any, Final
 
 from services.api.days import time_zones
 from services.api.people_row import KINDS
 from services.api.scim.attributes import ENTERPRISE
-from services.api.shapes import FIRST_DAY
 
 _KINDS: Final = {
     **{kind: kind for kind in KINDS},
@@ -122,30 +120,3 @@ def _of_application(resource: dict[str, Any]) -> str | None:
     entries = resource.get("roles") or []
     ranked = sorted(entries, key=lambda entry: not entry.get("primary"))
     return (ranked[0].get("display") or ranked[0].get("value") or "")[:256] or None if ranked else None
-
-
-def is_active(licensed_from: date | None, licensed_to: date | None, today: date | None) -> bool:
-    """Return whether a licence is not over: it lasts, or is still to begin."""
-    if licensed_from is None:
-        return False
-    return licensed_to is None or (today is not None and licensed_to >= today)
-
-
-def licence(
-    active: bool,  # noqa: FBT001 - the one question
-    licensed_from: date | None,
-    licensed_to: date | None,
-    today: date | None,
-) -> tuple[date | None, date | None]:
-    """Return the licence after ``active`` was told; ``today`` None: nothing has happened yet.
-
-    The first day of a licence stays. One that ends holds to yesterday; one that would then be empty is none. One that
-    is opened again has no gap.
-    """
-    if active == is_active(licensed_from, licensed_to, today):
-        return licensed_from, licensed_to
-    if active:
-        return licensed_from or today or FIRST_DAY, None
-    if today is None or licensed_from is None or licensed_from >= today:
-        return None, None
-    return licensed_from, today - timedelta(days=1)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from services.api.licences import Licence, lasts
 from services.api.scim.attributes import ENTERPRISE, GROUP, USER, Kind
 from services.api.scim.filters import Place, place_of
-from services.api.scim.mapping import is_active
 
 LIST: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 ALWAYS: Final = ("schemas", "id")
@@ -27,8 +27,7 @@ class Person:
     name: str | None
     email: str | None
     kind: str
-    licensed_from: date | None
-    licensed_to: date | None
+    licences: tuple[Licence, ...]
     resource: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
@@ -51,7 +50,7 @@ def content(person: Person, today: date | None) -> dict[str, Any]:
     found: dict[str, Any] = {"userName": person.user_name or person.user, **kept}
     if person.external_id is not None:
         found["externalId"] = person.external_id
-    found["active"] = is_active(person.licensed_from, person.licensed_to, today)
+    found["active"] = lasts(person.licences, today)
     return found
 
 

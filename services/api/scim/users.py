@@ -163,7 +163,7 @@ async def _unknown(at: Desk, user_name: str) -> Person:
     while await directory.known(at.connection, at.tenant, [key]):
         number += 1
         key = f"{user_name[:240]}~{number}"
-    return Person(key, "", None, None, None, None, "human", None, None, None, _NEVER, _NEVER)
+    return Person(key, "", None, None, None, None, "human", (), None, _NEVER, _NEVER)
 
 
 def _complete(resource: Resource, before: Resource) -> Resource:

@@ -12,17 +12,18 @@ from typing import Any, Final
 from fastapi import Request
 
 from schemas.topics import person_key, shard_of
-from services.api import imports
+from services.api import imports, managers
 from services.api.auth import Caller
+from services.api.changes import Change, Known, When, decide
 from services.api.days import local_day
+from services.api.licences import switched
 from services.api.people_file import PersonRow
 from services.api.people_row import FieldError, values_of
 from services.api.scim.errors import invalid_value
-from services.api.scim.mapping import Rules, cells, changed, licence, place
+from services.api.scim.mapping import Rules, cells, changed, place
 from services.api.scim.resources import Person
-from services.api.spells import Terms
+from services.api.spells import DATED
 from services.api.store import directory, scim, tenants
-from services.api.store.directory import Known
 from services.postgres import Connection
 
 CHUNK: Final = 2000
@@ -74,35 +75,50 @@ async def _carry(
     at: Desk, people: dict[str, dict[str, Any]], recognised_anew: Collection[str], shards: int
 ) -> set[str]:
     known = await directory.known(at.connection, at.tenant, list(people))
-    when = imports.When(None, at.today)
-    decided = [_decided(user, values, known.get(user), when) for user, values in people.items()]
-    changes = [
-        change if change.recount or change.user not in recognised_anew else dataclasses.replace(change, recount=True)
-        for change in decided
-        if change is not None
-    ]
+    changes = await _decided(at, people, known, When(None, at.today))
+    changes = [dataclasses.replace(change, anew=change.anew or change.user in recognised_anew) for change in changes]
     await imports.write(at.connection, at.tenant, changes, shards)
     return {change.user for change in changes}
 
 
-def _decided(user: str, values: dict[str, Any], known: Known | None, when: imports.When) -> imports.Change | None:
+async def _decided(at: Desk, people: dict[str, dict[str, Any]], known: dict[str, Known], when: When) -> list[Change]:
+    """Return what changes.
+
+    Raises:
+        ScimError: a person would report to themselves through others.
+    """
+    for decide_one in (_filling, _moving):
+        decided = [decide_one(user, values, known.get(user), when) for user, values in people.items()]
+        changes = [change for change in decided if change is not None]
+        news = {c.user: managers.added(c.before.spells if c.before else (), c.after.spells) for c in changes}
+        moved = {user: lines for user, lines in news.items() if lines}
+        unwritten = {c.user: managers.lines(c.after.spells) for c in changes}
+        closed = await imports.loops(at.connection, at.tenant, moved, unwritten)
+        if not closed:
+            return changes
+    raise invalid_value(f"The manager would close a loop: {next(iter(closed.values()))}.")
+
+
+def _moving(user: str, values: dict[str, Any], known: Known | None, when: When) -> Change | None:
+    return decide(PersonRow(0, user, values), known, when)
+
+
+def _filling(user: str, values: dict[str, Any], known: Known | None, when: When) -> Change | None:
     """Return what changes. A team, role or manager that was never known holds from the beginning, as in an import.
 
     Identity providers tell of a person first and of the groups later, and that is no move.
     """
     filled = _filled(known, values) if known is not None else None
-    change = imports.decide(PersonRow(0, user, values), filled or known, when)
+    change = _moving(user, values, filled or known, when)
     if filled is None:
         return change
-    if change is None:
-        return imports.Change(user, filled, list(filled.spells), [], recount=True, new=False, moves_only=True)
-    return dataclasses.replace(change, spells=change.spells or list(filled.spells), recount=True)
+    return Change(user, known, change.after if change is not None else filled, anew=True)
 
 
 def _filled(known: Known, values: dict[str, Any]) -> Known | None:
     first = {
         column: values[column]
-        for column in Terms._fields
+        for column in DATED
         if values.get(column) is not None and all(getattr(spell.terms, column) is None for spell in known.spells)
     }
     if not first:
@@ -128,9 +144,9 @@ async def carry_user(at: Desk, person: Person, before: dict[str, Any], after: di
     except FieldError as error:
         raise invalid_value(" ".join(f"{column} {reason}." for column, reason in error.reasons)) from error
     del values["user"]
-    start, end = licence(after["active"], person.licensed_from, person.licensed_to, at.today)
-    if (start, end) != (person.licensed_from, person.licensed_to):
-        values |= {"licensed_from": start, "licensed_to": end}
+    held = switched(person.licences, at.today, active=after["active"])
+    if held != person.licences:
+        values["licences"] = held
     anew = "email" in values or before.get("externalId") != after.get("externalId")
     await carry(at, {person.user: values}, recognised_anew=[person.user] if anew else [])
     rest = {name: value for name, value in after.items() if name not in ("userName", "externalId", "active")}

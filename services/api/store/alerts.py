@@ -42,19 +42,38 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a key may see: single persons or not, and of a bound key the people and teams (None: all)."""
+    """What a key may see: single persons or not, and of a bound key the people and teams (None: all).
+
+    ``person``: whom it is bound to; ``least``: of how many people a group must be to be told of.
+    """
 
     individuals: bool
     people: list[str] | None
     teams: list[str] | None
+    person: str | None
+    least: int
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """The arguments of the condition."""
+        return self.individuals, self.people, self.teams, self.person, self.least
 
 
 _SEEN: Final = """
-    ({individuals}::bool or subject_kind <> 'user')
-    and ({people}::text[] is null
-         or (subject_kind = 'user' and subject_key = any({people}))
-         or (subject_kind = 'team' and subject_key = any({teams}::text[])))
+    ($2::bool or subject_kind not in ('user', 'team', 'role', 'wave')
+     or (subject_kind = 'user' and subject_key = $5::text)
+     or (subject_kind <> 'user' and ($6::int <= 1 or (
+         coalesce((evidence ->> 'den')::numeric, $6) >= $6
+         and exists (select from measured_week m where m.tenant = alert.tenant)
+         and not exists (
+             select from hidden_group h where h.tenant = alert.tenant and h.dimension = alert.subject_kind
+                and h.key = alert.subject_key and h.week > ("window" ->> 'from')::date - 7
+                and h.week <= ("window" ->> 'to')::date)))))
+    and ($3::text[] is null
+         or (subject_kind = 'user' and subject_key = any($3))
+         or (subject_kind = 'team' and subject_key = any($4::text[])))
 """
+"""Of whom a key may know, given the arguments 2 to 6 as ``Sight.values`` has them."""
 _FILTERS: Final = ("state", "rule", "severity", "tier", "subject_kind", "subject_key", "wave")
 
 
@@ -69,8 +88,8 @@ async def page(
     limit: int,
 ) -> list[Row]:
     """Return alerts, newest first, from the one after ``after`` on. ``opened`` is half-open."""
-    arguments: list[Any] = [tenant, sight.individuals, sight.people, sight.teams]
-    where = ["tenant = $1", _SEEN.format(individuals="$2", people="$3", teams="$4")]
+    arguments: list[Any] = [tenant, *sight.values]
+    where = ["tenant = $1", _SEEN]
 
     def add(condition: str, *values: object) -> None:
         places = [f"${len(arguments) + n}" for n in range(1, len(values) + 1)]
@@ -93,14 +112,11 @@ async def page(
 
 async def find(connection: Connection, tenant: str, alert: str, sight: Sight, *, lock: bool = False) -> Row | None:
     """Return one alert that may be seen; ``lock``: nobody else changes it until the transaction ends."""
-    seen = _SEEN.format(individuals="$3", people="$4", teams="$5")
     return await connection.fetchrow(
-        f"select {_SHOWN} from alert where tenant = $1 and id = $2 and {seen} {'for update' if lock else ''}",
+        f"select {_SHOWN} from alert where tenant = $1 and id = $7 and {_SEEN} {'for update' if lock else ''}",
         tenant,
+        *sight.values,
         alert,
-        sight.individuals,
-        sight.people,
-        sight.teams,
     )
 
 

@@ -9,13 +9,13 @@ async def versions(connection: Connection) -> dict[str, int]:
     return {row["tenant"]: row["version"] for row in rows}
 
 
-async def waves(connection: Connection, tenant: str, min_group: int) -> list[Row]:
-    """Return D+n of the waves whose day is over and whose cohort may be shown."""
+async def waves(connection: Connection, tenant: str) -> list[Row]:
+    """Return D+n of the waves whose day is over."""
     rows: list[Row] = await connection.fetch(
-        """select wave, n, num, den from wave_connection
-           where tenant = $1 and settled and den >= greatest($2::int, 1) order by wave, n""",
+        """select c.wave, w.go_live, c.n, c.num, c.den from wave_connection c
+           join wave w on w.tenant = c.tenant and w.id = c.wave
+           where c.tenant = $1 and c.settled and c.den > 0 order by c.wave, c.n""",
         tenant,
-        min_group,
     )
     return rows
 

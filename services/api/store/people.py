@@ -1,23 +1,34 @@
 """Reading people: the directory as of a day, and what is known of one person.
 
-A person's spell is the one that holds on that day, or the next one.
+A person's spell is the one that holds on that day, or the next one; so is the licence, or else it is the last one.
 """
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Final
 
+from services.api.spells import Terms
 from services.postgres import Connection, Row
 
-_SPELL: Final = """
+_TERMS: Final = ", ".join(f"m.{name}" for name in Terms._fields)
+MOST_NAMED: Final = 100
+"""Whoever is shown more people at once has seen a list, and is written down once."""
+_SPELL: Final = f"""
     cross join lateral (
-        select m.valid_from, m.valid_to, m.team, m.role, m.manager from membership m
+        select m.valid_from, m.valid_to, {_TERMS} from membership m
         where m.tenant = p.tenant and m.user_id = p.user_id and (m.valid_to is null or m.valid_to > $2)
         order by m.valid_from limit 1
     ) m
+    left join lateral (
+        select l.licensed_from, l.licensed_to, l.price from licence l cross join lateral (
+            select l.licensed_to is null or l.licensed_to >= $2 as lasts
+        ) o
+        where l.tenant = p.tenant and l.user_id = p.user_id
+        order by o.lasts desc, case when o.lasts then l.licensed_from end, l.licensed_from desc limit 1
+    ) l on true
 """
-_PERSON: Final = (
-    "p.user_id, p.name, p.email, p.licensed_from, p.licensed_to, p.kind, p.attributes, m.team, m.role, m.manager"
-)
+_PERSON: Final = f"""p.user_id, p.name, p.email, p.time_zone, p.calendar, p.active_from, p.active_to, {_TERMS},
+    l.licensed_from, l.licensed_to, l.price"""
 
 
 async def page(
@@ -88,7 +99,7 @@ async def find(connection: Connection, tenant: str, day: date, user: str) -> Row
 async def spells(connection: Connection, tenant: str, user: str) -> list[Row]:
     """Return the memberships of a person in order."""
     rows: list[Row] = await connection.fetch(
-        """select valid_from, valid_to, team, role, manager from membership
+        f"""select valid_from, valid_to, {_TERMS} from membership m
            where tenant = $1 and user_id = $2 order by valid_from""",
         tenant,
         user,
@@ -107,6 +118,18 @@ async def activity(connection: Connection, tenant: str, user: str) -> Row:
     )
 
 
+async def last_seen(connection: Connection, tenant: str, user: str, *, by_login: bool) -> datetime | None:
+    """Return an instant of the last day on which a person connected; ``by_login``: only logins connect."""
+    column = "last_login_at" if by_login else "first_qualifying_at"
+    instant: datetime | None = await connection.fetchval(
+        f"""select {column} from person_day where tenant = $1 and user_id = $2 and {column} is not null
+            order by day desc limit 1""",
+        tenant,
+        user,
+    )
+    return instant
+
+
 async def log_access(connection: Connection, tenant: str, key_id: str, route: str, subject: str) -> None:
     """Write down who looked at whom."""
     await connection.execute(
@@ -116,3 +139,16 @@ async def log_access(connection: Connection, tenant: str, key_id: str, route: st
         route,
         subject,
     )
+
+
+async def log_accesses(connection: Connection, tenant: str, key_id: str, route: str, subjects: Sequence[str]) -> None:
+    """Write down who looked at all of ``subjects``: by name, or as one row with their number when they are many."""
+    if subjects:
+        await connection.execute(
+            "insert into access_log (tenant, key_id, route, subject, people) select $1, $2, $3, unnest($4::text[]), $5",
+            tenant,
+            key_id,
+            route,
+            list(subjects) if len(subjects) <= MOST_NAMED else [""],
+            1 if len(subjects) <= MOST_NAMED else len(subjects),
+        )

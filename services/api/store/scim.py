@@ -7,14 +7,20 @@ follow each other and none is lost.
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
+from services.api.licences import Licence
 from services.api.scim.mapping import Rules
 from services.api.scim.resources import Person
 from services.api.store import directory
 from services.postgres import Connection, Row
 
 CHUNK: Final = 2000
-_PERSON: Final = """user_id, scim_id, user_name, external_id, name, email, kind, licensed_from, licensed_to, scim,
-                    created_at, updated_at"""
+_LICENCES: Final = """from licence l where l.tenant = person.tenant and l.user_id = person.user_id
+    order by licensed_from"""
+_PERSON: Final = f"""user_id, scim_id, user_name, external_id, name, email, (
+        select m.kind from membership m where m.tenant = person.tenant and m.user_id = person.user_id
+        order by m.valid_from desc limit 1
+    ) as kind, array(select licensed_from {_LICENCES}),
+    array(select licensed_to {_LICENCES}), array(select price {_LICENCES}), scim, created_at, updated_at"""
 _FOUND_BY: Final = {
     "userName": "lower(coalesce(user_name, user_id)) = lower($2)",
     "externalId": "external_id = $2",
@@ -26,7 +32,9 @@ _FOUND_BY: Final = {
 
 
 def _person(row: Row) -> Person:
-    return Person(*row)
+    user, scim_id, user_name, external_id, name, email, kind, starts, ends, prices, *rest = row
+    licences = tuple(map(Licence, starts, ends, prices))
+    return Person(user, scim_id, user_name, external_id, name, email, kind or "human", licences, *rest)
 
 
 async def alone(connection: Connection, tenant: str) -> None:

@@ -14,25 +14,38 @@ async def moment(connection: Connection) -> datetime:
     return instant
 
 
-async def progress(connection: Connection, tenant: str, asked_at: datetime, queued_by: datetime | None) -> Row:
+_PROGRESS: Final = """
+select (select value::int from installation where name = 'shards') as shards,
+       (select count(*) from position where drained_at >= $2) as drained,
+       exists (select from directory_change
+               where tenant = $1 and ($3::timestamptz is null or queued_at <= $3)) as waiting,
+       clock_timestamp() as moment,
+       (select sum(version)::bigint from tally where tenant = $1) as version,
+       (select version from evaluation where tenant = $1) as evaluated,
+       exists (select from dirty where tenant = $1 and ($4::timestamptz is null or queued_at <= $4))
+         or exists (select from measured
+                    where tenant = $1 and cut <= coalesce($4::timestamptz, timestamptz 'infinity')) as unmeasured,
+       exists (select from measured m where m.tenant = $1 and coalesce(m.until, timestamptz '-infinity') <= case
+         when $6 then $5::timestamptz else (select max(newest) from tally where tenant = $1) end) as behind
+"""
+
+
+async def progress(
+    connection: Connection,
+    tenant: str,
+    asked_at: datetime,
+    queued_by: datetime | None,
+    soiled_by: datetime | None,
+    now: datetime | None,
+) -> Row:
     """Return how far everything is, in one snapshot, taken before ``moment``.
 
     ``shards`` there are, ``drained`` of them since ``asked_at``; a change of the directory, or of people with several
     identities, is ``waiting`` that was queued by ``queued_by`` (None: now); ``version`` is what was counted,
-    ``evaluated`` what was judged.
+    ``evaluated`` what was judged. Something is ``unmeasured`` that was queued by ``soiled_by`` (None: now); time went
+    on and the measurer is ``behind``. ``now``: of a tenant on the wall clock.
     """
-    return await connection.fetchrow(
-        """select (select value::int from installation where name = 'shards') as shards,
-                  (select count(*) from position where drained_at >= $2) as drained,
-                  exists (select from directory_change
-                          where tenant = $1 and ($3::timestamptz is null or queued_at <= $3)) as waiting,
-                  clock_timestamp() as moment,
-                  (select sum(version)::bigint from tally where tenant = $1) as version,
-                  (select version from evaluation where tenant = $1) as evaluated""",
-        tenant,
-        asked_at,
-        queued_by,
-    )
+    return await connection.fetchrow(_PROGRESS, tenant, asked_at, queued_by, soiled_by, now, now is not None)
 
 
 async def counts(connection: Connection, tenant: str) -> Row:
@@ -46,6 +59,12 @@ async def counts(connection: Connection, tenant: str) -> Row:
            from tally where tenant = $1""",
         tenant,
     )
+
+
+async def silent(connection: Connection, tenant: str) -> set[str]:
+    """Return the sources that are silent now."""
+    rows = await connection.fetch("select source from silence where tenant = $1 and state = 'silent'", tenant)
+    return {row["source"] for row in rows}
 
 
 async def sources(connection: Connection, tenant: str, silent: list[str]) -> list[Row]:

@@ -17,8 +17,23 @@ SETTINGS: Final = (
     "connected_by",
     "min_group",
     "individual_visibility",
+    "instants",
+    "retention",
+    "roles",
     "labels",
 )
+MEASURED_BY: Final = (
+    "time_zone",
+    "clock",
+    "day_counting",
+    "work_days",
+    "holidays",
+    "first_day_of_week",
+    "connected_by",
+    "min_group",
+    "roles",
+)
+"""What the metrics rest on."""
 _COLUMNS: Final = ", ".join(("id", *SETTINGS, "created_at", "updated_at"))
 
 
@@ -37,6 +52,9 @@ class Tenant:
     connected_by: str
     min_group: int
     individual_visibility: str
+    instants: str
+    retention: dict[str, int]
+    roles: dict[str, Any]
     labels: dict[str, str]
     created_at: datetime
     updated_at: datetime

@@ -45,6 +45,12 @@ async def page(connection: Connection, tenant: str, after: str, limit: int) -> l
     return rows
 
 
+async def every(connection: Connection, tenant: str) -> list[Row]:
+    """Return all waves by id."""
+    rows: list[Row] = await connection.fetch(f"select {_COLUMNS} from wave where tenant = $1 order by id", tenant)
+    return rows
+
+
 async def connection_of(connection: Connection, tenant: str, wave: str, days: Sequence[int]) -> list[Row]:
     """Return D+n of a wave for ``days``, as far as it is computed."""
     rows: list[Row] = await connection.fetch(

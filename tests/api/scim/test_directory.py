@@ -308,3 +308,29 @@ async def test_another_address_or_key_lets_the_events_be_recognised_anew(provide
 
     kept = (await provider.client.put(f"/scim/v2/Users/{key}", json={"userName": "anna@acme.example"})).json()
     assert (kept["externalId"], kept["active"], "title" in kept) == ("ext-2", True, False)
+
+
+async def test_a_loop_of_managers_is_refused(provider: Provider) -> None:
+    anna = await provider.user("anna@acme.example")
+    await provider.user("bo@acme.example", **{ENTERPRISE: {"manager": {"value": anna}}})
+
+    told = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "add", "path": f"{ENTERPRISE}:manager", "value": "bo@acme.example"}],
+    }
+    answer = await provider.client.patch(f"/scim/v2/Users/{anna}", json=told)
+
+    assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
+    assert "anna@acme.example → bo@acme.example → anna@acme.example" in answer.json()["detail"]
+    assert (await provider.person("anna@acme.example"))["manager"] is None
+
+
+async def test_who_was_reported_to_may_report_to_them_from_now_on(provider: Provider, clock: Clock) -> None:
+    anna = await provider.user("anna@acme.example")
+    bo = await provider.user("bo@acme.example", **{ENTERPRISE: {"manager": {"value": anna}}})
+    clock.now += timedelta(days=3)
+
+    await provider.patch(f"Users/{bo}", {"op": "remove", "path": f"{ENTERPRISE}:manager"})
+    await provider.patch(f"Users/{anna}", {"op": "add", "path": f"{ENTERPRISE}:manager", "value": bo})
+
+    assert [spell[0] for spell in await provider.spells("anna@acme.example")] == [BEGINNING, "2026-03-05"]

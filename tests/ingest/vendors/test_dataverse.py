@@ -128,8 +128,8 @@ def test_the_headers_say_what_it_was_where_the_body_does_not() -> None:
                 ),
             ),
             "stage_changed",
-            {"stage": "3"},
-            id="to set the state is to move the stage",
+            {"stage": "won"},
+            id="to set the state is to win or to lose",
         ),
         pytest.param(
             context(

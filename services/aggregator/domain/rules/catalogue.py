@@ -82,7 +82,19 @@ ADOPTION_DROP: Final = Rule(
         "tell them that it is fixed."
     ),
 )
+SOURCE_SILENT: Final = Rule(
+    id="source-silent",
+    family="source-silent",
+    title="No events from {source} since {since}",
+    severity=Severity.CRITICAL,
+    audience=("operations",),
+    action=(
+        "Look at the connector first: is the webhook still registered, do deliveries fail, was a secret changed? Send "
+        "again what was missed. Until then nobody is said to stay away: it is not known."
+    ),
+)
 
 CATALOGUE: Final = {
-    rule.id: rule for rule in (NOT_CONNECTED, NEVER_LOGGED_IN, D1_BELOW, D3_EMERGENCY, D5_BELOW, ADOPTION_DROP)
+    rule.id: rule
+    for rule in (NOT_CONNECTED, NEVER_LOGGED_IN, D1_BELOW, D3_EMERGENCY, D5_BELOW, ADOPTION_DROP, SOURCE_SILENT)
 }

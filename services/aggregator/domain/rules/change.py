@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 from services.aggregator.domain.calendar import LATEST_YEAR, Calendar, days_after
 from services.aggregator.domain.findings import Finding, Recipient, Resolution, Severity, Subject, Tier
 from services.aggregator.domain.rules.catalogue import ADOPTION_DROP
-from services.aggregator.domain.rules.mcnemar import p_value
 from services.aggregator.domain.waves import Wave
+from services.metrics.mcnemar import p_value
 
+BASE: Final = 1
 LAST_WEEK: Final = 13
 EVALUATION_DELAY: Final = timedelta(hours=2)
 """How long after its last day a week is judged: late deliveries of the evening are in by then."""
@@ -61,11 +62,15 @@ class Watched(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A watched group's ended weeks from week 1 on; ``people`` for the weeks of ``doubtful_weeks``."""
+    """A watched group's ended weeks from week 1 on; ``people`` for the weeks of ``doubtful_weeks``.
+
+    ``unknown``: the weeks in which people may have come unseen. They open nothing, confirm nothing and end nothing.
+    """
 
     watched: Watched
     weeks: Sequence[Week]
     people: Mapping[int, SamePeople]
+    unknown: frozenset[int] = frozenset()
 
 
 def watch(waves: Iterable[Wave], teams: Iterable[str]) -> list[Watched]:
@@ -97,6 +102,12 @@ def last_day(go_live: date, week: int) -> date:
     return days_after(go_live, WEEK * week - 1)
 
 
+def span(go_live: date, week: int, calendar: Calendar) -> tuple[datetime, datetime]:
+    """Return the first instant of a week and the first one after it."""
+    last = last_day(go_live, week)
+    return calendar.start_of(last - timedelta(days=WEEK - 1)), calendar.end_of(last)
+
+
 def judged_at(go_live: date, week: int, calendar: Calendar) -> datetime:
     """Return the instant from which a week is judged."""
     ended_at = calendar.end_of(last_day(go_live, week))
@@ -125,6 +136,13 @@ def _comparable(base: Week, week: Week) -> bool:
     return base.active > 0 and min(base.licensed, week.licensed) >= MIN_LICENSED
 
 
+def baseless(histories: Iterable[History]) -> Iterator[tuple[str, str]]:
+    """Give (rule family, wave) of what cannot be judged, because week 1 is unknown."""
+    for history in histories:
+        if BASE in history.unknown:
+            yield ADOPTION_DROP.family, history.watched.wave.id
+
+
 def doubtful_weeks(weeks: Sequence[Week]) -> list[int]:
     """Return the weeks whose people must be looked at: those with a drop."""
     return [week.number for week in weeks[1:] if dropped(weeks[0], week)]
@@ -142,7 +160,9 @@ class _Episode:
 
 
 def judge_change(history: History, calendar: Calendar, now: datetime) -> Iterator[Finding]:
-    """Find the group's episodes of lasting or sudden loss against week 1, in order."""
+    """Find the group's episodes of lasting or sudden loss against week 1, in order; none against an unknown one."""
+    if BASE in history.unknown:
+        return
     for number, episode in enumerate(_episodes(history), start=1):
         yield _finding(history, episode, number, calendar, now)
 
@@ -152,6 +172,9 @@ def _episodes(history: History) -> Iterator[_Episode]:
     episode: _Episode | None = None
     lossy_before = False
     for week in history.weeks[1:]:
+        if week.number in history.unknown:
+            lossy_before = False
+            continue
         lossy = _lossy(history, week)
         tier = _tier(history, week, lasting=lossy and lossy_before)
         if episode is None:

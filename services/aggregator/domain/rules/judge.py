@@ -12,6 +12,8 @@ from services.aggregator.domain.findings import Finding
 from services.aggregator.domain.rules.access import judge_people, judge_wave
 from services.aggregator.domain.rules.catalogue import ADOPTION_DROP, D3_EMERGENCY, D5_BELOW
 from services.aggregator.domain.rules.change import History, judge_change
+from services.aggregator.domain.rules.sources import judge_sources
+from services.aggregator.domain.silence import Silence
 from services.aggregator.domain.waves import Rollout
 
 INHIBITED = frozenset({D5_BELOW.id, ADOPTION_DROP.id})
@@ -27,9 +29,16 @@ class Policy:
     name_people: bool = True
 
 
-def judge(policy: Policy, rollouts: Iterable[Rollout], histories: Iterable[History], now: datetime) -> list[Finding]:
+def judge(
+    policy: Policy,
+    rollouts: Iterable[Rollout],
+    histories: Iterable[History],
+    now: datetime,
+    silences: Iterable[Silence] = (),
+) -> list[Finding]:
     """Return every episode of every rule and subject up to ``now``, inhibited ones marked."""
-    return _inhibit(list(_judge(policy, rollouts, histories, now)))
+    found = [*judge_sources(silences, policy.calendar), *_judge(policy, rollouts, histories, now)]
+    return _inhibit(found)
 
 
 def _judge(

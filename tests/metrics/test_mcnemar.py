@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.aggregator.domain.rules.mcnemar import p_value
+from services.metrics.mcnemar import p_value
 
 
 @pytest.mark.parametrize("changed", range(11))

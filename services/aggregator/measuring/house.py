@@ -1,0 +1,161 @@
+"""The tenant as a pass of the measurer sees it: its weeks, how it counts, and which numbers were final before.
+
+What an open week says of records is said as of the end of the tenant's today, so with each day it is said anew.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from schemas.fields import DEFAULT, FieldRegistry
+from services.aggregator.domain.measures import MOST_WEEKS, WEEK, Change, Span, Weeks
+from services.aggregator.store import dirty
+from services.aggregator.store import measures as store
+from services.aggregator.store.measures import Case, Measured
+from services.metrics.calendar import local_day
+from services.metrics.policy import policy_of
+from services.metrics.shape import Policy, week_of
+from services.metrics.windows import end_of, is_final
+from services.postgres import Connection
+
+_DAY: Final = timedelta(days=1)
+
+EVERYTHING: Final = ""
+STANDING: Final = "standing\t"
+"""Marks of what to count in: everybody and every record, or the records that stand as of today."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A tenant during one pass. ``cut``: what was queued until then belongs to it; ``known_at``: of what it finds.
+
+    ``weeks``, ``day``: which there are, and the tenant's today; None: on the event clock, before the first event.
+
+    ``settled_at``: up to which instant windows had become final for whoever looked before; None: none had. ``counted``:
+    the weeks that everybody had been counted in before.
+    """
+
+    tenant: str
+    cut: datetime
+    known_at: datetime
+    weeks: Weeks | None
+    day: date | None
+    policy: Policy
+    fields: FieldRegistry
+    min_group: int
+    zones: Sequence[tzinfo] = (UTC,)
+    settled_at: datetime | None = None
+    counted: Collection[date] = field(default=frozenset())
+
+    def restates(self, change: Change) -> bool:
+        """Tell whether ``change`` is of a number that was final before."""
+        if self.settled_at is None or week_of(change.cell.day, self.policy.first_day_of_week) not in self.counted:
+            return False
+        return is_final(end_of(change.cell.day + timedelta(days=change.days), self.zones), self.settled_at)
+
+    def week_of(self, day: date) -> date:
+        """Return the first day of the week of ``day``."""
+        return week_of(day, self.policy.first_day_of_week)
+
+    def end_of_week(self, week: date) -> datetime:
+        """Return the end of ``week`` where the tenant is; of the week that is not over, the end of today."""
+        end = week + WEEK
+        return end_of(end if self.day is None else min(end, self.day + _DAY), [self.policy.zone])
+
+
+def moment_of(case: Case, now: datetime) -> datetime | None:
+    """Return the tenant's now; None: on the event clock, before its first event."""
+    return now if case.settings["clock"] == "wall" else case.newest
+
+
+def today(case: Case, now: datetime) -> date | None:
+    """Return the tenant's today."""
+    moment = moment_of(case, now)
+    return None if moment is None else local_day(moment, ZoneInfo(case.settings["time_zone"]))
+
+
+def _week(case: Case, day: date) -> date:
+    return week_of(day, case.settings["first_day_of_week"])
+
+
+async def calendar(tx: Connection, tenant: str, case: Case, before: Measured, now: datetime) -> Measured:
+    """Return ``before`` with the days and weeks that there are now. Today never goes back."""
+    if before.cut is not None:
+        return before
+    days = [day for day in (before.day, today(case, now)) if day is not None]
+    if not days:
+        return before
+    week = _week(case, max(days))
+    since = await _first_week(tx, tenant, case, before.since and _week(case, before.since), week)
+    until = end_of(max(days) + _DAY, [ZoneInfo(case.settings["time_zone"])])
+    return before._replace(since=since, week=week, day=max(days), until=until)
+
+
+async def _first_week(tx: Connection, tenant: str, case: Case, since: date | None, week: date) -> date:
+    """Return the first week there is: that of the first event, and never more than ``MOST_WEEKS`` before ``week``.
+
+    Older events are looked for only when something older than the weeks so far changed. Weeks never go.
+    """
+    if since is not None:
+        low = await dirty.lowest(tx, tenant)
+        if low is None or low - _DAY >= since:
+            return since
+    event = await store.earliest(tx, tenant, None if since is None else since + _DAY)
+    if event is None:
+        return since or week
+    first = _week(case, local_day(event, ZoneInfo(case.settings["time_zone"])))
+    return min(max(first, week - MOST_WEEKS * WEEK), since or week)
+
+
+def house_of(tenant: str, case: Case, measured: Measured, settled_at: datetime | None, **known: Any) -> House:  # noqa: ANN401
+    """Return the tenant as the pass that is under way sees it; ``known``: what else there is to know."""
+    if measured.cut is None or measured.known_at is None:
+        raise RuntimeError("no pass is under way")
+    weeks = None
+    if measured.since is not None and measured.week is not None:
+        weeks = Weeks(measured.since, measured.week, case.settings["first_day_of_week"])
+    return House(
+        tenant,
+        measured.cut,
+        measured.known_at,
+        weeks,
+        measured.day,
+        **_counting(case),
+        settled_at=settled_at,
+        **known,
+    )
+
+
+def renewed(house: House, case: Case) -> House:
+    """Return ``house`` with the settings that the tenant has now."""
+    return replace(house, **_counting(case))
+
+
+def _counting(case: Case) -> dict[str, Any]:
+    """Return how a tenant counts."""
+    told = case.settings["fields"]
+    return {
+        "policy": policy_of(case.settings, waves=case.waves),
+        "fields": DEFAULT if told is None else msgspec.convert(told, FieldRegistry),
+        "min_group": case.settings["min_group"],
+    }
+
+
+def newly(house: House, before: Measured) -> list[tuple[str, Span]]:
+    """Return what is to be counted in because of time: marks of ``spreading`` with the days that were none before."""
+    if house.weeks is None or house.day is None:
+        return []
+    if before.week is None or before.since is None:
+        return [(EVERYTHING, Span(None, None))]
+    found = []
+    if house.weeks.first < before.since:
+        found.append((EVERYTHING, Span(house.weeks.first + _DAY, before.since - 2 * _DAY)))
+    if house.weeks.last > before.week:
+        found.append((EVERYTHING, Span(before.week + WEEK + _DAY, house.weeks.last + _DAY)))
+    elif before.day is None or house.day > before.day:
+        found.append((STANDING, Span(house.weeks.last + _DAY, house.weeks.last + _DAY)))
+    return found

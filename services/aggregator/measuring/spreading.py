@@ -1,0 +1,43 @@
+"""What concerns a whole tenant, spread over its people and records: so many at a time, the rest waits behind a mark.
+
+The mark is a row of the queue like any other, so nothing is lost or forgotten, and no transaction is a giant one.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.aggregator.domain.measures import WEEK, Span, Subject
+from services.aggregator.measuring.house import STANDING, House
+from services.aggregator.measuring.records import delayed
+from services.aggregator.store import dirty, spreading
+from services.postgres import Connection
+
+AT_ONCE: Final = 5000
+_PEOPLE, _RECORDS, _STANDING, _TOUCHED = "people\t", "records\t", STANDING, "touched\t"
+
+
+async def spread(tx: Connection, house: House, spans: Mapping[str, Span]) -> None:
+    """Queue the next people or records of a tenant; ``spans``: by the mark at which to go on."""
+    for mark, span in spans.items():
+        rest = await _next(tx, house, mark, span)
+        if rest is not None:
+            await dirty.queue(tx, house.tenant, house.cut, [(Subject("tenant", rest), span)])
+        elif span == Span(None, None) and house.weeks is not None:
+            weeks = [(Subject("week", week.isoformat()), Span(week, week)) for week in house.weeks.all()]
+            await dirty.queue(tx, house.tenant, house.cut, weeks)
+
+
+async def _next(tx: Connection, house: House, mark: str, span: Span) -> str | None:
+    """Queue the next part; return the mark of what remains, None: nothing."""
+    kind, tab, after = mark.partition("\t")
+    tenant, cut = house.tenant, house.cut
+    if kind + tab in (_RECORDS, _STANDING):
+        weeks = [] if house.weeks is None or span.low is None else house.weeks.of(span)
+        week = None if not weeks else weeks[0] if kind + tab == _STANDING else weeks[0] - WEEK
+        last = await spreading.records(tx, tenant, cut, after, delayed(span), week, AT_ONCE)
+        return _TOUCHED if last is None else f"{kind}\t{last}"
+    if kind + tab == _TOUCHED:
+        await spreading.touched(tx, tenant, cut, span, delayed(span))
+        return None
+    last = await spreading.people(tx, tenant, cut, after if tab else "", span, AT_ONCE)
+    return _RECORDS if last is None else f"{_PEOPLE}{last}"

@@ -1,0 +1,91 @@
+"""People of the directory through all time, as the metrics are counted from them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.aggregator.domain.waves import Wave
+from services.aggregator.store.cohorts import waves
+from services.metrics.shape import Interval, Person, Spell, WaveStart
+from services.postgres import Connection
+
+_DAY: Final = timedelta(days=1)
+_PEOPLE: Final = """
+select user_id, time_zone, calendar, active_from, active_to from person
+where tenant = $1 and user_id = any($2::text[])
+"""
+_SPELLS: Final = """
+select user_id, valid_from, valid_to, team, role, manager, kind, function, location, segment,
+  champion, leadership, opted_out, work_days
+from membership where tenant = $1 and user_id = any($2::text[]) order by user_id, valid_from
+"""
+_LICENCES: Final = """
+select user_id, licensed_from, licensed_to from licence
+where tenant = $1 and user_id = any($2::text[]) order by user_id, licensed_from
+"""
+_ABSENCES: Final = """
+select user_id, "first", "last" from absence
+where tenant = $1 and user_id = any($2::text[]) order by user_id, "first"
+"""
+
+
+async def people(tx: Connection, tenant: str, users: Sequence[str]) -> dict[str, Person]:
+    """Return those of ``users`` whom the directory knows, as it knows them."""
+    asked = list(users)
+    spells: dict[str, list[Spell]] = defaultdict(list)
+    for row in await tx.fetch(_SPELLS, tenant, asked):
+        user, start, end, *held = row
+        held[-1] = None if held[-1] is None else frozenset(held[-1])
+        spells[user].append(Spell(Interval(start, end), *held))
+    licences = await _stretches(tx, _LICENCES, tenant, asked)
+    absences = await _stretches(tx, _ABSENCES, tenant, asked)
+    scopes = [_Scope(wave) for wave in await waves(tx, tenant)]
+    return {
+        user: Person(
+            user,
+            tuple(spells[user]),
+            tuple(licences.get(user, ())),
+            tuple(absences.get(user, ())),
+            tuple(_starts(scopes, user, spells[user])),
+            None if zone is None else ZoneInfo(zone),
+            calendar,
+            Interval(first or date.min, _after(last)),
+        )
+        for user, zone, calendar, first, last in await tx.fetch(_PEOPLE, tenant, asked)
+    }
+
+
+async def _stretches(tx: Connection, sql: str, tenant: str, users: list[str]) -> dict[str, list[Interval]]:
+    """Return by user half-open stretches of days, those that adjoin made one."""
+    found: dict[str, list[Interval]] = defaultdict(list)
+    for user, first, last in await tx.fetch(sql, tenant, users):
+        known = found[user]
+        if known and known[-1].end is not None and known[-1].end >= first:
+            known[-1] = Interval(known[-1].start, _after(last))
+        else:
+            known.append(Interval(first, _after(last)))
+    return found
+
+
+def _after(last: date | None) -> date | None:
+    return None if last is None or last == date.max else last + _DAY
+
+
+class _Scope:
+    """Whom a wave covers, quick to ask."""
+
+    def __init__(self, wave: Wave) -> None:
+        self.wave = wave
+        self._teams, self._roles, self._people = frozenset(wave.teams), frozenset(wave.roles), frozenset(wave.people)
+
+    def covers(self, user: str, spell: Spell) -> bool:
+        return self.wave.everybody or user in self._people or spell.team in self._teams or spell.role in self._roles
+
+
+def _starts(scopes: Iterable[_Scope], user: str, spells: Sequence[Spell]) -> Iterator[WaveStart]:
+    for scope in scopes:
+        since = next((spell.interval.start for spell in spells if scope.covers(user, spell)), None)
+        if since is not None:
+            yield WaveStart(scope.wave.id, scope.wave.go_live, since)

@@ -1,0 +1,101 @@
+"""The queue of what is to be measured anew.
+
+Whatever changes something that a number rests on writes it in its own transaction; the measurer takes it in the one of
+what follows.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Final, NamedTuple
+
+from services.aggregator.domain.measures import Span, Subject
+from services.postgres import Connection, Row
+
+
+class Waiting(NamedTuple):
+    """What waits to be measured: a subject with the rows that say so, and the days on which something changed."""
+
+    subject: Subject
+    rows: Sequence[int]
+    span: Span
+
+
+_WAITING: Final = """
+select kind, subject, array_agg(seq) as rows,
+  case when bool_and(low is not null) then min(low) end as low,
+  case when bool_and(high is not null) then max(high) end as high
+from dirty where tenant = $1 and queued_at <= $2 and {kind}
+group by kind, subject order by {order}
+"""
+
+
+async def waiting(connection: Connection, tenant: str, cut: datetime, week: date | None) -> list[Waiting]:
+    """Return the people and records that were queued until ``cut``; what concerns the past of ``week`` comes first."""
+    order = "coalesce(min(low), date '-infinity') >= $3::date, min(seq)"
+    sql = _WAITING.format(kind="kind <> 'week'", order=order)
+    return [_waiting(row) for row in await connection.fetch(sql, tenant, cut, week or date.min)]
+
+
+async def weeks_waiting(connection: Connection, tenant: str, cut: datetime) -> list[Waiting]:
+    """Return the weeks that were queued until ``cut``, because it is to be found out who is hidden; newest first."""
+    sql = _WAITING.format(kind="kind = 'week'", order="subject desc")
+    return [_waiting(row) for row in await connection.fetch(sql, tenant, cut)]
+
+
+def _waiting(row: Row) -> Waiting:
+    return Waiting(Subject(row["kind"], row["subject"]), row["rows"], Span(row["low"], row["high"]))
+
+
+async def anything(tx: Connection, tenant: str) -> bool:
+    """Tell whether anything waits."""
+    return bool(await tx.fetchval("select exists (select from dirty where tenant = $1)", tenant))
+
+
+async def lowest(tx: Connection, tenant: str) -> date | None:
+    """Return the first day on which something changed of what waits."""
+    day: date | None = await tx.fetchval("select min(low) from dirty where tenant = $1", tenant)
+    return day
+
+
+async def take(tx: Connection, rows: Sequence[int]) -> dict[Subject, Span]:
+    """Take ``rows`` off the queue; return what those that were still there said, by subject."""
+    found: dict[Subject, Span] = {}
+    for row in await tx.fetch("delete from dirty where seq = any($1) returning kind, subject, low, high", rows):
+        subject, span = Subject(row["kind"], row["subject"]), Span(row["low"], row["high"])
+        found[subject] = found[subject] | span if subject in found else span
+    return found
+
+
+_QUEUE: Final = """
+insert into dirty (tenant, kind, subject, low, high, queued_at)
+select $1, k, s, l, h, $2 from unnest($3::text[], $4::text[], $5::date[], $6::date[]) as q(k, s, l, h)
+"""
+
+
+async def queue(tx: Connection, tenant: str, cut: datetime, spans: Iterable[tuple[Subject, Span]]) -> None:
+    """Queue subjects as what belongs to the pass of ``cut``."""
+    rows = list(spans)
+    if rows:
+        await tx.execute(
+            _QUEUE,
+            tenant,
+            cut,
+            [subject.kind for subject, _ in rows],
+            [subject.key for subject, _ in rows],
+            [span.low for _, span in rows],
+            [span.high for _, span in rows],
+        )
+
+
+class Backlog(NamedTuple):
+    """What waits in all tenants, and for how many seconds the oldest does."""
+
+    number: int
+    seconds: float
+
+
+async def backlog(connection: Connection) -> Backlog:
+    """Return how much waits to be measured."""
+    sql = """select count(*)::int as number,
+        coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as seconds from dirty"""
+    return Backlog(*await connection.fetchrow(sql))

@@ -1,0 +1,69 @@
+"""The groups of a week that are hidden, and the people they are found from."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Final, NamedTuple
+
+from services.metrics.shape import Groups
+from services.postgres import Connection
+
+
+class Crowd(NamedTuple):
+    """How many people count in the same groups; of records nobody does.
+
+    Numbers are told of all of them, of those of whom something is ``expected``, and of those with a licence: they are
+    ``licensed`` here who have one on all days of the week.
+    """
+
+    groups: Groups
+    people: int
+    expected: int
+    licensed: int
+
+
+_CROWDS: Final = """
+select c.wave, c.team, c.role, c.function, c.location, c.segment, count(*) filter (where c.kind = 'person')::int,
+    count(*) filter (where c.kind = 'person' and c.reason is null)::int,
+    count(*) filter (where c.kind = 'person' and exists (
+        select from licence l where l.tenant = $1 and l.user_id = c.subject
+        and l.licensed_from <= c.week and coalesce(l.licensed_to, 'infinity') >= c.week + 6))::int
+from contribution c where c.tenant = $1 and c.week = $2 group by 1, 2, 3, 4, 5, 6
+"""
+
+
+async def crowds(tx: Connection, tenant: str, week: date) -> list[Crowd]:
+    """Return who counts in the week, and where. ``tx`` may then wait for as long as it takes to think about it."""
+    await tx.execute("set local idle_in_transaction_session_timeout = 0")
+    return [Crowd(Groups(*row[:6]), *row[6:]) for row in map(tuple, await tx.fetch(_CROWDS, tenant, week))]
+
+
+_WRITE: Final = """
+insert into hidden_group (tenant, week, dimension, key, reason)
+select $1, $2, d, k, r from unnest($3::text[], $4::text[], $5::text[]) as g(d, k, r)
+on conflict (tenant, week, dimension, key) do update set reason = excluded.reason
+where hidden_group.reason <> excluded.reason
+"""
+_SHOW: Final = """
+delete from hidden_group h where h.tenant = $1 and h.week = $2
+and not exists (select from unnest($3::text[], $4::text[]) as g(d, k) where h.dimension = d and h.key = k)
+"""
+
+
+async def write(tx: Connection, tenant: str, week: date, found: Mapping[tuple[str, str], str]) -> None:
+    """Write which groups are hidden in the week, and why; all others are shown."""
+    dimensions, keys = [dimension for dimension, _ in found], [key for _, key in found]
+    await tx.execute(_SHOW, tenant, week, dimensions, keys)
+    if found:
+        await tx.execute(_WRITE, tenant, week, dimensions, keys, list(found.values()))
+
+
+_CLOSE: Final = """
+insert into hidden_group (tenant, week, dimension, key, reason)
+select $1, $2, d, k, 'small' from unnest($3::text[], $4::text[]) as g(d, k) on conflict do nothing
+"""
+
+
+async def close(tx: Connection, tenant: str, week: date, groups: Iterable[tuple[str, str]]) -> None:
+    """Hide ``groups`` of a week beside those that are hidden."""
+    if rows := sorted(groups):
+        await tx.execute(_CLOSE, tenant, week, [dimension for dimension, _ in rows], [key for _, key in rows])

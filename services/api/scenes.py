@@ -1,0 +1,216 @@
+"""What an answer about a group's metrics rests on: its numbers in a range, and what is known of it beside them.
+
+One snapshot: every part of an answer was true at the same instant.
+"""
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final, get_args
+from zoneinfo import ZoneInfo
+
+from services.api.auth import Caller
+from services.api.days import local_day
+from services.api.hiding import curtain
+from services.api.problems import invalid
+from services.api.quality import group_views
+from services.api.shapes import FIRST_DAY
+from services.api.store import contributions, lines, tenants
+from services.api.store import metrics as store
+from services.metrics.answers import Asked, Teller, every, spans
+from services.metrics.catalogue import METRICS, Metric
+from services.metrics.levels import MONTHS
+from services.metrics.scene import Scene, evidence
+from services.metrics.shape import EVERYBODY, Interval
+from services.metrics.values import Cells, bases
+from services.metrics.windows import Name
+from services.postgres import Connection
+
+DEFAULT: Final = timedelta(days=27)
+MOST_DAYS: Final = 800
+MOST_SUBJECT_WEEKS: Final = 200_000
+"""How many people and weeks are added up anew for a group as it is now."""
+_BESIDE: Final = ("X", "A", "off")
+MEMBERSHIP: Final = frozenset({"team", "role", "function", "location", "segment"})
+"""What a person moves between. Nobody leaves the tenant's total, and a wave is decided by its go-live."""
+WINDOWS: Final[tuple[Name, ...]] = get_args(Name)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which numbers of which group are asked for. ``as_of``: as they were known then. ``as_is``: of today's members."""
+
+    dimension: str
+    key: str
+    window: Name
+    first: date
+    last: date
+    as_of: datetime | None = None
+    as_is: bool = False
+    whole: bool = False
+    """Whether all that was ever counted is read, to compare with."""
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Return the group."""
+        return self.dimension, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Who tells of a group; ``windows``: those asked for, none of the future."""
+
+    wanted: Wanted
+    teller: Teller
+    windows: Sequence[Interval]
+    today: date
+
+    @property
+    def cells(self) -> Cells:
+        """Return the numbers of the group."""
+        return self.teller.cells
+
+    @property
+    def scene(self) -> Scene:
+        """Return what is known beside them."""
+        return self.teller.scene
+
+    def questions(self, metrics: Sequence[Metric]) -> list[Asked]:
+        """Return all that is asked of ``metrics``."""
+        return every(metrics, self.cells, self.wanted.window, self.windows)
+
+
+def group_of(dimension: str | None, key: str | None) -> tuple[str, str]:
+    """Return the group that is named; none: everybody.
+
+    Raises:
+        ProblemError: a dimension without a key.
+    """
+    if dimension in (None, "tenant"):
+        return "tenant", key or EVERYBODY
+    if key is None:
+        raise invalid(f"Name one {dimension} with 'key'.", parameter="key")
+    return str(dimension), key
+
+
+def windows_of(metric: Metric) -> tuple[str, ...]:
+    """Return the windows a metric is offered in."""
+    return ("month",) if metric is MONTHS else metric.windows
+
+
+def offered(metric: Metric, window: Name | None) -> Name:
+    """Return the window to show ``metric`` in.
+
+    Raises:
+        ProblemError: the metric is not counted for such a window.
+    """
+    offers = windows_of(metric)
+    name = window or ("week" if "week" in offers else offers[0])
+    if name not in offers:
+        listed = "', '".join(offers)
+        raise invalid(f"{metric.id} is offered in '{listed}'.", parameter="window")
+    return name  # type: ignore[return-value]
+
+
+def span_of(first: date | None, last: date | None, today: date | None) -> tuple[date, date]:
+    """Return the days asked for, none after ``today``.
+
+    Raises:
+        ProblemError: the last lies before the first, or they are too far apart.
+    """
+    if last is None:
+        last = max((day for day in (first, today) if day is not None), default=FIRST_DAY)
+    first = first or max(last - DEFAULT, FIRST_DAY)
+    if first > last:
+        raise invalid("'from' must not lie after 'to'.", parameter="from")
+    last = min(last, today) if today is not None else last
+    if (last - first).days > MOST_DAYS:
+        raise invalid(f"Ask for {MOST_DAYS} days at most.", parameter="from")
+    return first, last
+
+
+async def sees(caller: Caller, connection: Connection, dimension: str, key: str) -> bool:
+    """Return whether the caller may ask about a group: a bound key about the teams of its line, and no wider group."""
+    line = await caller.line(connection)
+    if line is None:
+        return True
+    if dimension != "team":
+        return False
+    return key in await lines.teams(connection, caller.tenant.id, line, await caller.today(connection))
+
+
+async def now_of(caller: Caller, connection: Connection) -> tuple[datetime, date] | None:
+    """Return the tenant's now and today; None: it has not begun."""
+    now = await tenants.now_of(connection, caller.tenant, caller.now)
+    return None if now is None else (now, local_day(now, caller.tenant.time_zone))
+
+
+async def gather(
+    caller: Caller, connection: Connection, wanted: Wanted, now: datetime, metrics: Iterable[Metric] | None = None
+) -> Gathered:
+    """Return what answers about ``metrics`` (None: all) rest on."""
+    tenant = caller.tenant
+    first_day = tenant.first_day_of_week
+    windows = spans(wanted.window, wanted.first, wanted.last, first_day)
+    start = min((span.start for span in windows), default=wanted.first)
+    end = max((span.end for span in windows if span.end), default=wanted.last)
+    counted = {basis.code: basis for metric in metrics or METRICS.values() for basis in bases(metric)}
+    question = store.Question(
+        wanted.dimension,
+        wanted.key,
+        start,
+        end,
+        whole=[code for code, metric in counted.items() if wanted.whole or metric.combination == "cumulative"],
+        only=None if metrics is None else [*counted, *_BESIDE, *_companions(counted.values())],
+        as_of=wanted.as_of,
+    )
+    today = local_day(now, tenant.time_zone)
+    read = _as_is(caller, connection, question, today) if wanted.as_is else store.cells(connection, tenant.id, question)
+    cells = await read
+    first = min((series.days[0] for series in cells.values() if series.days), default=start)
+    scene = await _scene(caller, connection, wanted, now, (min(first, start), end))
+    return Gathered(wanted, Teller(cells, scene), windows, today)
+
+
+def _companions(metrics: Iterable[Metric]) -> list[str]:
+    return [code for metric in metrics for code in metric.companions.values()]
+
+
+async def _as_is(caller: Caller, connection: Connection, question: store.Question, today: date) -> Cells:
+    people = await store.members(connection, caller.tenant.id, question.dimension, [question.key], today)
+    weeks = (question.end - question.start).days // 7 + 1
+    if len(people) * weeks > MOST_SUBJECT_WEEKS:
+        raise invalid("The group is too large for so many weeks as it is now: ask for fewer.", parameter="from")
+    return await contributions.as_is(connection, caller.tenant.id, people, question)
+
+
+async def _scene(
+    caller: Caller, connection: Connection, wanted: Wanted, now: datetime, span: tuple[date, date]
+) -> Scene:
+    tenant = caller.tenant
+    zones = await store.time_zones(connection, tenant.id)
+    hidden = await curtain(connection, tenant, *span, [wanted.group])
+    seen, kinds = evidence(await store.codes(connection, tenant.id, "tenant", EVERYBODY))
+    until = now if wanted.as_of is None or tenant.clock != "wall" else min(now, wanted.as_of)
+    return Scene(
+        now=until,
+        zones=_zones((tenant.time_zone, *zones)),
+        first_day_of_week=tenant.first_day_of_week,
+        min_group=tenant.min_group,
+        measured=await store.measured(connection, tenant.id),
+        seen=seen,
+        kinds=kinds,
+        active=await tenants.newest(connection, tenant.id) is not None,
+        approved=wanted.dimension == "tenant" or (await group_views(connection, caller)).enabled,
+        past=wanted.as_of is not None,
+        individuals=caller.sees_individuals and caller.person is None,
+        closed=wanted.as_is and not caller.sees_individuals,
+        hides=functools.partial(hidden.hides, wanted.group),
+        silences=await store.silences(connection, tenant.id, now),
+    )
+
+
+@functools.cache
+def _zones(names: tuple[str, ...]) -> tuple[ZoneInfo, ...]:
+    return tuple(dict.fromkeys(map(ZoneInfo, names)))

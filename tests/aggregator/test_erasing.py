@@ -1,0 +1,327 @@
+"""A person is forgotten on real Postgres: what is left is what would be there had they never come, or had no name."""
+
+import random
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas.topics import person_key
+from services import installation
+from services.aggregator.keeper import Keeper
+from services.aggregator.retaining import Periods
+from services.aggregator.shard import Shard, Tenants
+from services.api.store import erasures
+from services.embedded import Broker
+from services.kafka import Follower
+from services.postgres import Pool, transaction
+from tests.aggregator.evaluation import evaluator
+from tests.aggregator.measured import measurer
+from tests.aggregator.shards import SHARDS, Log, Numbered, event, own, settled
+from tests.builders import add_tenant, enter
+from tests.oracle import Entry, Spell
+
+GO_LIVE = date(2026, 3, 2)
+NOW = datetime(2026, 3, 30, tzinfo=UTC)
+CANARY = "canary"
+ANNA, HUB, MAIL = f"anna-{CANARY}", f"hub-{CANARY}", f"anna@{CANARY}.example"
+"""A person, another key of hers, and her e-mail, by which a third is recognised."""
+OTHERS = ["bo", "cy", "dee", "eve", "fay"]
+FOREVER = Periods(10**5, 10**5, 10**5, 10**5)
+
+
+def entry(team: str) -> Entry:
+    return Entry([Spell(date(1, 1, 1), None, team, "sales")], date(2026, 1, 1), None)
+
+
+class House:
+    """Two tenants with the same people and work; Anna is only in ``acme``."""
+
+    def __init__(self, pool: Pool, broker: Broker, database: str) -> None:
+        self.pool, self.broker = pool, broker
+        self.keeper = Keeper(pool, database, broker.address, SHARDS, lambda: NOW, FOREVER)
+        self.logs = {"acme": Log(), "rest": Log()}
+        self.shards: list[Shard] = []
+
+    async def furnish(self) -> None:
+        await installation.make_topics(self.broker_database, self.broker.address, partitions=SHARDS, replication=1)
+
+    @property
+    def broker_database(self) -> str:
+        return self.keeper._url  # noqa: SLF001 - the same database
+
+
+@pytest.fixture
+async def house(pool: Pool, tansu: Broker, database: str) -> AsyncIterator[House]:
+    made = House(pool, tansu, database)
+    await made.furnish()
+    for tenant in ("acme", "rest"):
+        await add_tenant(pool, tenant, clock="wall", day_counting="calendar", min_group=1)
+        for number, user in enumerate(OTHERS):
+            await enter(pool, user, entry("AB"[number % 2]), SHARDS, tenant)
+        await pool.execute(
+            """insert into wave (tenant, id, name, go_live, scope, sponsor) values ($1, 'w', 'Wave', $2, '{}', 'bo'),
+               ($1, 'v', 'Named', $2, $3, null)""",
+            tenant,
+            GO_LIVE,
+            {"people": ["bo", *([ANNA] if tenant == "acme" else [])]},
+        )
+    await enter(pool, ANNA, entry("A"), SHARDS)
+    await pool.execute("update person set name = $1, email = $2 where user_id = $3", f"Anna {CANARY}", MAIL, ANNA)
+    await pool.execute("update membership set manager = $1 where user_id = 'bo' and tenant = 'acme'", ANNA)
+    await pool.execute(
+        "insert into alias (tenant, identity, user_id, actor) values ('acme', $1, $2, 'test')", HUB, ANNA
+    )
+    await pool.execute("insert into absence (tenant, user_id, first, last) values ('acme', $1, $2, $2)", ANNA, GO_LIVE)
+    await pool.execute(
+        "insert into api_key (id, tenant, secret_hash, scopes, person) values ('k', 'acme', '\\x00', '{read}', $1)",
+        ANNA,
+    )
+    await pool.execute(
+        "insert into access_log (tenant, key_id, route, subject) values ('acme', 'k', '/v1/people', $1)", ANNA
+    )
+    tenants = Tenants()
+    made.shards = [await own(pool, number, tenants) for number in range(SHARDS)]
+    yield made
+    await made.keeper.leave()
+
+
+def acts(rng: random.Random, count: int = 300) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield who did what: everybody's work, in which others name Anna too."""
+    for number in range(count):
+        user = rng.choice([*OTHERS, ANNA, HUB, f"x-{CANARY}"])
+        at = datetime(2026, 2, 20, tzinfo=UTC) + timedelta(minutes=rng.randrange(60 * 24 * 36))
+        if is_anna(user) and timedelta(0) <= at.date() - GO_LIVE < timedelta(days=6):
+            at += timedelta(days=6)  # late enough to be told of
+        more: dict[str, Any] = {"origin": "ui", "environment": "production"}
+        if user == f"x-{CANARY}":
+            more["email"] = MAIL
+        if rng.random() < 0.4:
+            owner = rng.choice([*OTHERS, ANNA])
+            more |= {"object": "opportunity", "record": f"r{rng.randrange(9)}", "owner": owner}
+        elif rng.random() < 0.05:
+            more["on_behalf_of"] = ANNA
+        yield user, event(number, user, at, rng.choice(["crm.record.updated", "crm.session.login"]), **more)
+
+
+def is_anna(user: str) -> bool:
+    return CANARY in user
+
+
+async def fold(house: House, tenant: str, events: list[dict[str, Any]]) -> None:
+    log = Log()
+    for each in events:
+        record = _record(tenant, each)
+        entries = log.records[_home(record.key)]
+        entries.append(Numbered(len(entries), 1_780_000_000_000, record.key, record.value))
+    for shard in house.shards:
+        if mine := log.records[shard.number]:
+            start = shard.held.next_offset
+            await shard.fold(house.pool, [_at(each, start + n) for n, each in enumerate(mine)], NOW)
+
+
+def _record(tenant: str, given: dict[str, Any]) -> Any:
+    from schemas.events import encode  # noqa: PLC0415 - beside its only use
+
+    return encode(tenant, given)
+
+
+def _home(key: bytes) -> int:
+    from schemas.topics import shard_of  # noqa: PLC0415 - beside its only use
+
+    return shard_of(key, SHARDS)
+
+
+def _at(record: Numbered, offset: int) -> Numbered:
+    return Numbered(offset, record.timestamp, record.key, record.value)
+
+
+async def settle(house: House) -> None:
+    """Let everybody do what is theirs, until nothing waits."""
+    await settled(house.pool, house.shards)
+    await measurer(house.pool, now=NOW).measure("acme", NOW)
+    await measurer(house.pool, now=NOW).measure("rest", NOW)
+    for tenant in ("acme", "rest"):
+        await evaluator(house.pool).evaluate(tenant, NOW)
+
+
+async def ask(house: House, mode: str, user: str = ANNA) -> int:
+    async with transaction(house.pool) as tx:
+        await erasures.alone(tx, "acme")
+        return await erasures.ask(tx, "acme", user, mode=mode, actor="k", shards=SHARDS)
+
+
+async def finished(house: House, number: int) -> dict[str, Any]:
+    for _ in range(5):
+        await house.keeper.close_erasures()
+        await settle(house)
+    row = await house.pool.fetchrow("select finished_at, report from erasure where id = $1", number)
+    assert row["finished_at"] is not None, await named(house.pool)
+    report: dict[str, Any] = row["report"]
+    return report
+
+
+async def named(pool: Pool) -> dict[str, int]:
+    """Return by table how many rows name Anna in any column."""
+    tables = await pool.fetch(
+        """select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           where n.nspname = 'public' and c.relkind in ('r', 'p') and not c.relispartition"""
+    )
+    found = {}
+    for row in tables:
+        table = row["relname"]
+        sql = f"select count(*) from {table} t where t::text ilike '%{CANARY}%' or t::text like '%{CANARY.encode().hex()}%'"
+        if number := await pool.fetchval(sql):
+            found[table] = number
+    return found
+
+
+async def windows(pool: Pool, tenant: str, *, revisions: bool = False) -> dict[Any, Any]:
+    """Return the value of every window row by row, running sums over days."""
+    more = ", sum(revision)" if revisions else ""
+    rows = await pool.fetch(
+        f"""select dimension, key, days, day, sum(licensed), sum(active), sum(logged_in), sum(actions),
+            sum(active_user_days){more} from window_delta where tenant = $1 group by 1, 2, 3, 4""",
+        tenant,
+    )
+    return {tuple(row)[:4]: tuple(row)[4:] for row in rows if any(tuple(row)[4:])}
+
+
+async def numbers(pool: Pool, tenant: str, *, revisions: bool = False) -> dict[Any, Any]:
+    more = ", revision" if revisions else ""
+    rows = await pool.fetch(
+        f"select dimension, key, metric, day, num, den{more} from metric_cell where tenant = $1", tenant
+    )
+    return {tuple(row)[:4]: tuple(row)[4:] for row in rows if row["num"] or row["den"]}
+
+
+async def test_an_erased_person_leaves_what_would_be_there_had_they_never_come(house: House) -> None:
+    done = list(acts(random.Random(1)))
+    await fold(house, "acme", [each for _, each in done])
+    await settle(house)
+    assert set(await named(house.pool)) >= {"activity", "person_day", "identity_day", "alert", "contribution", "career"}
+
+    number = await ask(house, "erase")
+    await settle(house)
+    report = await finished(house, number)
+
+    def without(given: dict[str, Any]) -> dict[str, Any]:
+        data = given["data"]
+        told = {name: told for name, told in data.items() if not (name == "owner" and is_anna(told))}
+        told |= {"on_behalf_of": "x"} if "on_behalf_of" in told else {}
+        return {**given, "data": told}
+
+    await fold(house, "rest", [without(each) for user, each in done if not is_anna(user)])
+    await settle(house)
+    assert await named(house.pool) == {}
+    assert await windows(house.pool, "acme") == await windows(house.pool, "rest")
+    assert await numbers(house.pool, "acme") == await numbers(house.pool, "rest")
+    assert (report["identities"], report["tombstones"], report["left"]) == (3, 3, 0)
+    assert report["tables"]["person"] == 1
+    assert report["tables"]["activity"] >= sum(is_anna(user) for user, _ in done)
+    assert await house.pool.fetchval("select coalesce(sum(unmapped), 0) from tally where tenant = 'acme'") == 0
+    assert await house.pool.fetchval("select count(*) from erasing") == 0
+    scope, key = await house.pool.fetchrow(
+        "select (select scope from wave where tenant = 'acme' and id = 'v'), (select revoked_at from api_key)"
+    )
+    assert len(scope["people"]) == 2
+    assert key is not None
+
+
+async def test_an_anonymous_person_counts_as_before(house: House) -> None:
+    await fold(house, "acme", [each for _, each in acts(random.Random(2))])
+    await settle(house)
+    before = await windows(house.pool, "acme", revisions=True), await numbers(house.pool, "acme", revisions=True)
+    alerts = await house.pool.fetch(
+        "select rule, state, opened_at, revision from alert where tenant = 'acme' order by 1, 3"
+    )
+
+    number = await ask(house, "anonymise")
+    await settle(house)
+    report = await finished(house, number)
+
+    assert await named(house.pool) == {}
+    assert (
+        await windows(house.pool, "acme", revisions=True),
+        await numbers(house.pool, "acme", revisions=True),
+    ) == before
+    told = await house.pool.fetch(
+        "select rule, state, opened_at, revision from alert where tenant = 'acme' order by 1, 3"
+    )
+    assert [tuple(row)[:3] for row in told] == [tuple(row)[:3] for row in alerts]
+    assert report["tables"]["person_day"] > 0
+    (row,) = await house.pool.fetch("select user_id, name, email from person where user_id like 'anonymous-%'")
+    assert (row["name"], row["email"]) == (None, None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("mode", ["erase", "anonymise"])
+async def test_whatever_is_under_way_nobody_comes_back(house: House, mode: str, seed: int) -> None:
+    rng = random.Random(seed)
+    done = list(acts(rng))
+    cuts = sorted(rng.sample(range(1, len(done)), 4))
+    number, steps = None, list(zip([0, *cuts], [*cuts, len(done)], strict=True))
+    asked = rng.randrange(1, len(steps))
+    for place, (low, high) in enumerate(steps):
+        if place == asked:
+            number = await ask(house, mode)
+        await fold(house, "acme", [each for _, each in done[low:high]])
+        if rng.random() < 0.5:
+            await rng.choice(house.shards).follow_directory(house.pool, NOW)
+        if rng.random() < 0.3:
+            await measurer(house.pool, now=NOW).measure("acme", NOW)
+    assert number is not None
+    await settle(house)
+    await finished(house, number)
+    assert await named(house.pool) == {}
+
+    again = [{**each, "id": f"again-{each['id']}"} for _, each in done]
+    await fold(house, "acme", [each for _, each in done])
+    await fold(house, "acme", again)
+    await settle(house)
+    assert await named(house.pool) == {}
+
+
+async def test_who_is_entered_again_is_taken_out_again(house: House) -> None:
+    await fold(house, "acme", [each for _, each in acts(random.Random(3), 60)])
+    await settle(house)
+    number = await ask(house, "erase")
+    await settle(house)
+    await finished(house, number)
+
+    await enter(house.pool, ANNA, entry("A"), SHARDS)
+    await settle(house)
+
+    assert await named(house.pool) == {}
+    assert await windows(house.pool, "acme") != {}
+
+
+async def test_a_tombstone_stands_on_the_log_and_counts_nowhere(house: House) -> None:
+    await fold(house, "acme", [each for _, each in acts(random.Random(4), 30)])
+    await settle(house)
+    number = await ask(house, "erase")
+    await settle(house)
+    await finished(house, number)
+
+    follower = Follower(house.broker.address, "uptake.events.v1", client_id="test")
+    partitions = await follower.start()
+    for partition in partitions:
+        follower.seek(partition, 0)
+    found = await follower.poll(wait_ms=2000, max_records=100)
+    await follower.stop()
+    graves = [record for records in found.values() for record in records]
+    before = await house.pool.fetchval("select sum(folded) from tally")
+    for shard in house.shards:
+        mine = [record for record in graves if _home(record.key) == shard.number]
+        buried = [
+            Numbered(shard.held.next_offset + n, each.timestamp, each.key, each.value) for n, each in enumerate(mine)
+        ]
+        if buried:
+            await shard.fold(house.pool, buried, NOW)
+
+    assert {record.key for record in graves} <= {person_key("acme", name) for name in (ANNA, HUB, f"x-{CANARY}")}
+    assert graves
+    assert all(record.value is None for record in graves)
+    assert await house.pool.fetchval("select sum(folded) from tally") == before
+    assert await house.pool.fetchval("select count(*) from dead_letter") == 0
