@@ -16,8 +16,8 @@ from benchmarks.engines import ROOT
 from benchmarks.measure import Figure, Spread
 from deploy.kafka import node
 
-KINDS: Final = ("ingest", "adapters", "aggregator", "end-to-end", "memory")
-HERE_ONLY: Final = frozenset({"adapters"})
+KINDS: Final = ("ingest", "adapters", "aggregator", "metrics", "end-to-end", "metrics-api", "memory")
+HERE_ONLY: Final = frozenset({"adapters", "metrics", "metrics-api"})
 """Benchmarks of what is the same on every broker: they run on the embedded one."""
 EVIDENCE: Final = ROOT / "docs" / "evidence"
 

@@ -133,7 +133,8 @@ async def run(case: Case, name: str, server: Postgres, tried: dict[str, str]) ->
         connection = await postgres.connect(url, name="benchmark")
         calibration = measure.calibrate()
         settings = {"kafka": case.kafka, "database": url, "aggregator_port": child.free_port(), "session_ms": 6000}
-        with engines.service("services.aggregator", **settings, evaluate_seconds=3600, **tried) as aggregator:
+        quiet = {"evaluate_seconds": 3600, "measure_seconds": 3600}
+        with engines.service("services.aggregator", **settings, **quiet, **tried) as aggregator:
             first, last = await drain(connection, aggregator.pid, server.pid, case.loaded.records)
         events = last.records - first.records
         newest = await connection.fetchval("select max(day) from person_day")

@@ -102,7 +102,9 @@ async def fill(connection: Connection, people: int, teams: int) -> int:
     """Write a tenant of ``people``; return how many numbers of groups there are, those of ``teams`` and of all."""
     last = TO - timedelta(days=6)
     first = last - timedelta(weeks=WEEKS - 1)
-    await connection.execute("insert into tenant (id, name, min_group) values ('bench', 'Bench', 5)")
+    await connection.execute(
+        "insert into tenant (id, name, min_group, quality_approved_at) values ('bench', 'Bench', 5, now())"
+    )
     await connection.execute("insert into tally (tenant, shard, newest) values ('bench', 0, now())")
     await connection.execute(_PEOPLE, people, TEAM)
     weekly, daily = codes()

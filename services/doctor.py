@@ -18,9 +18,12 @@ class Unhealthy(Exception):  # noqa: N818 - not a mistake of the program
 
 
 async def engine(connection: Connection) -> str:
-    """Postgres answers."""
+    """Postgres answers; it is no fault, but to be known, when the second wall between tenants is missing."""
     version = await connection.fetchval("show server_version")
-    return f"PostgreSQL {version}"
+    walled = await connection.fetchval(
+        "select exists (select from pg_roles where rolname = 'uptake_tenant' and pg_has_role(oid, 'member'))"
+    )
+    return f"PostgreSQL {version}" + ("" if walled else ", without the role uptake_tenant: see docs/guides/privacy.md")
 
 
 async def schema(settings: Settings) -> str:

@@ -52,6 +52,7 @@ class Settings:
     batch_records: int = _setting(10_000, "The most records an aggregator takes into one transaction.")
     cycle_ms: int = _setting(200, "The least time between two rounds of small batches, in milliseconds.")
     evaluate_seconds: float = _setting(1.0, "The least time between two evaluations of one tenant, in seconds.")
+    measure_seconds: float = _setting(0.1, "The least time between two times that a tenant is measured, in seconds.")
     session_ms: int = _setting(30_000, "Kafka session time-out of an aggregator, in milliseconds.")
     retention_activity_days: int = _setting(90, "How long single events are kept, in days; tenants may want less.")
     retention_people_days: int = _setting(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -47,13 +48,13 @@ activity = Table(
     instant("received_at", nullable=False),
     postgresql_partition_by="RANGE (at)",
 )
-Index("ix_activity_person", activity.c.tenant, activity.c.user_id)
+Index("ix_activity_person", activity.c.tenant, activity.c.user_id, activity.c.at)
 Index("ix_activity_record", activity.c.tenant, activity.c.record, postgresql_where=activity.c.record.is_not(None))
 Index(
     "ix_activity_owner",
     activity.c.tenant,
     activity.c.owner,
-    postgresql_where=activity.c.owner.is_not(None),
+    postgresql_where=activity.c.owner != activity.c.user_id,
 )
 
 record_base = Table(
@@ -75,7 +76,13 @@ dirty = Table(
     Column("subject", Text, nullable=False, comment="the user; of a record its object, a tab and its key"),
     Column("low", Date, comment="the first UTC day something changed on; null: from the beginning"),
     Column("high", Date, comment="the last; null: without end"),
-    written("queued_at"),
+    Column(
+        "queued_at",
+        instant("queued_at").type,
+        nullable=False,
+        server_default=func.now(),
+        comment="infinity: it cannot be measured, and waits for somebody to look",
+    ),
 )
 Index("ix_dirty_tenant_seq", dirty.c.tenant, dirty.c.seq)
 
@@ -162,6 +169,7 @@ measured = Table(
     Column("until", instant("until").type, comment="the end of that day"),
     Column("as_of", instant("as_of").type, comment="the tenant's now when all was measured last"),
     Column("cut", instant("cut").type, comment="what was queued until then is being measured; null: nothing is"),
+    Column("through", instant("through").type, comment="what was queued until then is measured"),
     Column("known_at", instant("known_at").type, comment="from when on what was measured last is known"),
     written("measured_at"),
 )

@@ -48,7 +48,8 @@ async def serve(settings: Settings) -> None:
         instruments.measure_dirty.set(backlog.number)
         instruments.measure_dirty_seconds.set(backlog.seconds)
 
-    measurer = Measurer(steady, settings.database, clock, instruments.measure_seconds.observe, tell)
+    observe = instruments.measure_seconds.observe
+    measurer = Measurer(steady, settings.database, clock, settings.measure_seconds, observe, tell)
 
     async def ready() -> dict[str, str]:
         return consumer.wrong(clock())

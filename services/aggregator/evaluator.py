@@ -29,6 +29,7 @@ from services.aggregator.store import alerts as alert_store
 from services.aggregator.store import cohorts as cohort_store
 from services.aggregator.store import evaluation as store
 from services.aggregator.store import leading
+from services.aggregator.store import silence as silence_store
 from services.aggregator.store import weeks as week_store
 from services.aggregator.store.evaluation import Case
 from services.aggregator.store.weeks import Pair
@@ -43,6 +44,8 @@ REST: Final = 4.0
 PATIENCE: Final = timedelta(seconds=60)
 """How long an evaluation waits for unread events: judged amid a backlog, people who came would seem absent."""
 ATTEMPTS: Final = 5
+DEAF_AFTER: Final = timedelta(minutes=10)
+"""Who has not read the log for so long cannot say that a source is silent, or that it speaks again."""
 TELLABLE: Final = timedelta(days=35)
 """What comes to light later than this on the wall clock came by a backfill: windows change, nobody is alarmed."""
 
@@ -171,6 +174,8 @@ async def _silences(tx: Connection, tenant: str, case: Case, calendar: Calendar,
     if case.settings["clock"] == "event":
         return await listen(tx, tenant, Ears(calendar, event_clock=True, now=now))
     drained_at = (await store.log_state(tx)).drained_at
+    if drained_at < now - DEAF_AFTER:
+        return await silence_store.stored(tx, tenant)
     return await listen(tx, tenant, Ears(calendar, event_clock=False, now=min(now, drained_at)))
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 0.5
 BACKFILLS_EVERY: Final = timedelta(seconds=30)
 RETENTION_EVERY: Final = timedelta(hours=1)
+RETENTION_AFTER: Final = timedelta(minutes=10)
+"""After the start: first what was waiting is counted, then what is too old goes."""
 
 
 class Keeper:
@@ -45,7 +47,8 @@ class Keeper:
         self._shards = shards
         self._clock = clock
         self._periods = periods
-        self._backfills_at = self._retention_at = clock()
+        self._backfills_at = clock()
+        self._retention_at = clock() + RETENTION_AFTER
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep house until ``stop``; wait while another keeper leads or Postgres is away."""

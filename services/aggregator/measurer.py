@@ -14,14 +14,13 @@ one transaction: whoever dies leaves the row where it was.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from time import perf_counter
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from services.aggregator.domain.measures import Span, Subject, chunks
-from services.aggregator.leading import Confirm, Leader, Rests
+from services.aggregator.leading import Confirm, Leader, Rests, pause
 from services.aggregator.measuring import house as houses
 from services.aggregator.measuring.hiding import hide
 from services.aggregator.measuring.house import House
@@ -51,12 +50,15 @@ SUBJECT_WEEKS: Final = 3000
 ATTEMPTS: Final = 5
 TELL_SECONDS: Final = 2.0
 HIDE_SECONDS: Final = 2.0
+PASS_SECONDS: Final = 20.0
+"""After so long a pass ends and what is left waits for the next: a late event never waits behind a whole tenant."""
 
 
 class Measurer:
     """Measures every tenant of whom something waits, while it holds the lock.
 
-    ``observe`` is told the duration of each pass, ``tell`` what waits; ``hook`` lets tests stop it at a site.
+    ``least``: the time between two passes over a tenant and before the first, in seconds. ``observe`` is told the
+    duration of each pass, ``tell`` what waits; ``hook`` lets tests stop it at a site.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Measurer:
         pool: Pool,
         database_url: str,
         clock: Callable[[], datetime],
+        least: float = POLL_SECONDS,
         observe: Callable[[float], None] = lambda _seconds: None,
         tell: Callable[[Backlog], None] = lambda _backlog: None,
         hook: Hook = lambda _site: None,
@@ -71,6 +74,7 @@ class Measurer:
         self._pool = pool
         self._url = database_url
         self._clock = clock
+        self._least = least
         self._observe = observe
         self._tell = tell
         self._hook = hook
@@ -80,6 +84,7 @@ class Measurer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Measure until ``stop``; wait while another measurer leads or Postgres is away."""
+        await pause(stop, self._least)
         leader = Leader(self._url, "measurer", leading.MEASURER, POLL_SECONDS)
         await leader.run(stop, lambda confirm: self._round(confirm, stop))
 
@@ -107,10 +112,10 @@ class Measurer:
             await self.measure(tenant, now)
         except Exception as error:
             self._rests.failed(tenant, perf_counter())
-            trace = not isinstance(error, UNAVAILABLE)
+            trace = not isinstance(error, (OvertakenError, *UNAVAILABLE))
             log.warning("measuring tenant %s failed: %s", tenant, error, exc_info=trace)
         else:
-            rest = min(REST * (perf_counter() - started), MOST_REST)
+            rest = max(min(REST * (perf_counter() - started), MOST_REST), self._least)
             self._rests.done(tenant, perf_counter(), rest)
 
     async def measure(self, tenant: str, now: datetime) -> bool:
@@ -122,13 +127,20 @@ class Measurer:
         house = await self._begin(tenant, now)
         if house is None:
             return False
+        complete = await self._measure(house, started + PASS_SECONDS)
+        await self._hide(house)
+        await self._finish(house, now, complete=complete)
+        self._observe(perf_counter() - started)
+        return True
+
+    async def _measure(self, house: House, until: float) -> bool:
+        """Measure people and records; return whether nobody is left, who then waits for the next pass."""
         while todo := await self._ready(house):
             rows = {each.subject: each.rows for each in todo}
             for part in chunks(_sized(house, todo), SUBJECTS, SUBJECT_WEEKS):
-                await self._part(house, [row for subject in part for row in rows[subject]])
-        await self._hide(house)
-        await self._finish(house, now)
-        self._observe(perf_counter() - started)
+                await self._isolate(house, {subject: rows[subject] for subject in part})
+                if perf_counter() > until:
+                    return not await self._ready(house)
         return True
 
     async def _begin(self, tenant: str, now: datetime) -> House | None:
@@ -148,7 +160,7 @@ class Measurer:
                 case,
                 measured,
                 now if case.settings["clock"] == "wall" else before.as_of,
-                zones=[ZoneInfo(name) for name in (case.settings["time_zone"], *await store.zones(tx, tenant))],
+                zones=houses.zones([case.settings["time_zone"], *await store.zones(tx, tenant)]),
                 counted=await store.weeks_known(tx, tenant, measured.known_at or now),
             )
             new = [(Subject("tenant", mark), span) for mark, span in houses.newly(house, before)]
@@ -158,7 +170,7 @@ class Measurer:
         return house
 
     async def _ready(self, house: House) -> list[Waiting]:
-        """Return what is to be measured, what concerns the past first."""
+        """Return what is to be measured, late events first, what concerns all of the past last."""
         week = house.weeks.last if house.weeks else None
         return await dirty.waiting(self._pool, house.tenant, house.cut, week)
 
@@ -169,9 +181,25 @@ class Measurer:
         """
         started = perf_counter()
         for each in await dirty.weeks_waiting(self._pool, house.tenant, house.cut):
-            await self._part(house, each.rows)
+            await self._isolate(house, {each.subject: each.rows})
             if perf_counter() - started > HIDE_SECONDS:
                 break
+
+    async def _isolate(self, house: House, rows: Mapping[Subject, Sequence[int]]) -> None:
+        """Measure what ``rows`` say: halve the part until who cannot be measured stands alone, and is set aside."""
+        try:
+            await self._part(house, [row for each in rows.values() for row in each])
+        except (OvertakenError, *UNAVAILABLE):
+            raise
+        except Exception:
+            subjects = list(rows)
+            if len(subjects) == 1:
+                log.exception("tenant %s: a %s cannot be measured", house.tenant, subjects[0].kind)
+                await dirty.set_aside(self._pool, rows[subjects[0]])
+                return
+            middle = len(subjects) // 2
+            for half in (subjects[:middle], subjects[middle:]):
+                await self._isolate(house, {subject: rows[subject] for subject in half})
 
     async def _part(self, house: House, rows: Sequence[int]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
@@ -190,28 +218,30 @@ class Measurer:
     async def _take(self, tx: Connection, house: House, rows: Sequence[int]) -> None:
         """Take ``rows`` off the queue and measure anew what they say."""
         measured = await store.lock(tx, house.tenant)
-        taken = await dirty.take(tx, rows)
+        taken, since = await dirty.take(tx, rows)
         case = await store.case(tx, house.tenant)
-        if case is None or not taken:
+        if case is None or since is None:
             return
         if (measured.cut, measured.known_at) != (house.cut, house.known_at):
             raise OvertakenError(house.tenant)
         kinds: dict[str, dict[str, Span]] = {}
         for subject, span in taken.items():
             kinds.setdefault(subject.kind, {})[subject.key] = span
-        house = houses.renewed(house, case)
+        house = houses.renewed(house, case, since)
         await spread(tx, house, kinds.get("tenant", {}))
         if people := kinds.get("person"):
             await tell_records(tx, house, await measure_people(tx, house, people))
         await measure_records(tx, house, kinds.get("record", {}))
-        await hide(tx, house, [date.fromisoformat(week) for week in kinds.get("week", {})])
+        await hide(
+            tx, house, [day for week in kinds.get("week", {}) if not house.forgotten(day := date.fromisoformat(week))]
+        )
 
-    async def _finish(self, house: House, now: datetime) -> None:
+    async def _finish(self, house: House, now: datetime, *, complete: bool) -> None:
         async with transaction(self._pool) as tx:
             measured = await store.lock(tx, house.tenant)
             case = await store.case(tx, house.tenant)
             if case is not None and measured.cut == house.cut:
-                await store.finish(tx, house.tenant, houses.moment_of(case, now))
+                await store.finish(tx, house.tenant, houses.moment_of(case, now), complete=complete)
             self._hook("in_finish")
 
 

@@ -2,7 +2,8 @@
 
 Kept are ``activity``, the directory, decided aliases and the e-mails identities showed; from before activity was kept,
 or where it was dropped since, the days of identities and people. Who is who, the days, the windows and the metrics
-follow. How often a cell was restated is history, which follows from nothing.
+follow. What rests on days that are gone stands; and how often a cell was restated is history, which follows from
+nothing.
 
 One transaction a tenant: it takes over every shard, so an aggregator waits until it ends, finds another epoch and takes
 its shards over anew. What the directory still queued is followed first, as an owner would.
@@ -107,12 +108,12 @@ async def rebuild_windows(tx: Connection, tenant: str, shards: int, now: datetim
     await _follow(tx, shards, now)
     await store.prepare(tx)
     clock = (await fact_store.tenants(tx, [tenant]))[tenant]
-    since = await tx.fetchval("select activity_from from tenant where id = $1", tenant)
+    since = await store.since(tx, tenant)
     await store.tell(tx, tenant, since, _local_days(LocalDays(clock.time_zone), await store.quarters(tx, tenant)))
     seats, compared = await _seats(tx, tenant)
     found = {"roster": compared, **await store.replace_days(tx, tenant)}
     await _windows(tx, shards, seats)
-    found["window_delta"] = await store.replace_windows(tx, tenant)
+    found["window_delta"] = await store.replace_windows(tx, tenant, since)
     if any(compared.differing for compared in found.values()):
         await store.tell_evaluator(tx, tenant)
     return found

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from services.aggregator.domain.measures import Cell, Change, Span, Subject, chunks, totals
 from services.aggregator.measurer import SUBJECT_WEEKS, SUBJECTS, Measurer
@@ -72,7 +71,7 @@ async def _house(tx: Connection, tenant: str, now: datetime) -> House | None:
         case,
         measured._replace(cut=measured.cut or now, known_at=known_at),
         now if case.settings["clock"] == "wall" else measured.as_of,
-        zones=[ZoneInfo(name) for name in (case.settings["time_zone"], *await store.zones(tx, tenant))],
+        zones=houses.zones([case.settings["time_zone"], *await store.zones(tx, tenant)]),
         counted=await store.weeks_known(tx, tenant, known_at),
     )
 
@@ -87,6 +86,7 @@ async def _compare(pool: Pool, tenant: str, part: Sequence[Subject], now: dateti
         names = [subject.key for subject in part if subject not in waiting]
         if not names:
             return 0, 0
+        await remeasuring.clear(tx, tenant, part[0].kind, names)
         if part[0].kind == "record":
             pairs, careers = await measure_records(tx, house, dict.fromkeys(names, _ALL)), 0
         else:
@@ -107,7 +107,7 @@ async def _compare_cells(pool: Pool, tenant: str, found: Remeasured, clock: Call
             should = totals((week, told) for told in await remeasuring.contributions(tx, tenant, week))
             stands = await remeasuring.cells(tx, tenant, week)
             changes = _differences(should, stands)
-            await cells.add(tx, tenant, house.known_at, changes, [house.restates(change) for change in changes])
+            await cells.add(tx, tenant, house.known_at, changes, [house.standing(change) for change in changes])
             await hide(tx, house, [week])
         found = found._replace(cells=found.cells + len(should), wrong_cells=found.wrong_cells + len(changes))
     return found

@@ -42,10 +42,9 @@ class Periods:
         )
 
     def of(self, tenant: Tenant) -> "Periods":
-        """Return the periods of a tenant."""
-        return Periods(
-            **{name: min(days, tenant.kept.get(name) or days) for name, days in asdict(self).items()},
-        )
+        """Return the periods of a tenant: single events never longer than what people did."""
+        mine = {name: min(days, tenant.kept.get(name) or days) for name, days in asdict(self).items()}
+        return Periods(**{**mine, "activity": min(mine["activity"], mine["people"])})
 
 
 async def retain(pool: Pool, periods: Periods, now: datetime) -> Counter[str]:

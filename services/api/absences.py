@@ -63,6 +63,12 @@ _BODY: Final = {
 }
 
 
+def _listed(given: object) -> list[Any]:
+    if not isinstance(given, list):
+        raise ValueError("must be a list")  # noqa: TRY004 - as every other unusable value
+    return given
+
+
 def absence_shown(absence: Absence) -> dict[str, Any]:
     """Return an absence as JSON shows it."""
     return {"from": absence.first, "to": absence.last, "kind": absence.kind}
@@ -72,7 +78,7 @@ def absence_shown(absence: Absence) -> dict[str, Any]:
 async def put(request: Request, user: str, caller: Manager) -> Response:
     """Replace the absences of a person. Those of one kind that overlap or adjoin become one."""
     try:
-        given = absences_of(msgspec.json.decode(await request.body()) or [])
+        given = absences_of(_listed(msgspec.json.decode(await request.body())))
     except msgspec.MsgspecError as error:
         raise ProblemError(400, "The body is not valid JSON in UTF-8.") from error
     except ValueError as error:

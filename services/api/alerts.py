@@ -187,7 +187,7 @@ async def _told(connection: Connection, caller: Caller, bodies: Sequence[dict[st
     hidden = await _curtain(connection, caller, bodies)
     seen = [_visible(body, caller, hidden) for body in bodies]
     named = {body["subject"]["key"] for body in seen if body["subject"]["kind"] == "user"}
-    named.update(name for body in seen for name in body["evidence"].get(NAMES) or ())
+    named.update(*(body["evidence"].get(NAMES, ()) for body in seen if body["subject"]["kind"] == "wave"))
     await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/alerts", sorted(named))
     return seen
 

@@ -90,6 +90,12 @@ class Caller:
             return [] if self.person is None else [self.person]
         return await self.line(connection)
 
+    async def listed(self, connection: Connection) -> list[str] | None:
+        """Return whom the directory may name to this key: to those who keep it everybody (None)."""
+        if self.principal.may("manage") and self.person is None:
+            return None
+        return await self.shown(connection)
+
 
 async def principal_of(request: Request, connection: Connection) -> Principal:
     """Return whose key ``request`` carries.

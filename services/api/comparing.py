@@ -22,8 +22,10 @@ from services.metrics.shape import Interval, Policy, week_of
 from services.metrics.values import bases, code_of
 from services.postgres import Connection
 
-MOST: Final = 60
+MOST: Final = 14
 """The most weeks of one page: behind each, the people of two weeks are looked at."""
+REACH: Final = {TRAILING4: timedelta(weeks=10)}
+"""How far back a baseline lies, where that is bounded: weeks in which nobody was expected are passed over."""
 CHANGE: Final = "M14"
 BY_PERSON: Final = frozenset({"M4", "M11", "M12", "M15", "M23"})
 """Counted once by person and week: the same persons can be found again."""
@@ -141,6 +143,8 @@ async def _change(
         connection, caller.tenant.id, wanted.group, code, (base.start, told.asked.span.start)
     )
     behind = people(pairs)
+    if (behind.base, behind.now) != (change.base, change.now):  # single persons are not kept as long as numbers
+        return change
     return Change(change.base, change.now, behind) if _may_be_told(behind, caller) else change
 
 

@@ -18,7 +18,7 @@ from services.api.shapes import Cursor, Day, Filter, Limit, Shown, example, page
 from services.api.store import people as store
 from services.api.store import tenants
 from services.api.store.sessions import reading, writing
-from services.postgres import Connection, Row
+from services.postgres import Row
 
 router = APIRouter(prefix="/v1/directory", tags=["directory"])
 
@@ -188,7 +188,7 @@ async def show_people(
     after = cursors.decode(cursor, question, str) or ""
     async with writing(caller.pool) as connection:
         day = await caller.today(connection)
-        line = await _listed(connection, caller)
+        line = await caller.listed(connection)
         rows = await store.page(
             connection, caller.tenant.id, day, after=after, limit=limit + 1, team=team, role=role, line=line
         )
@@ -198,12 +198,6 @@ async def show_people(
         )
     more = cursors.encode(question, rows[limit - 1]["user_id"]) if len(rows) > limit else None
     return page([shown(row) for row in rows[:limit]], more)
-
-
-async def _listed(connection: Connection, caller: Caller) -> list[str] | None:
-    """Return whom the directory may name: to those who keep it everybody."""
-    keeps = caller.principal.may("manage") and caller.person is None
-    return None if keeps else await caller.shown(connection)
 
 
 _GROUPS: Final = example({"items": [{"key": "North", "people": 12}], "next": None})

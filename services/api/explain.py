@@ -5,7 +5,7 @@ Names are shown as the tenant allows; to a bound key those of its line. Whoever 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Query
@@ -32,6 +32,7 @@ router = APIRouter(prefix="/v1/metrics", tags=["metrics"])
 
 ROUTE: Final = "/v1/metrics/explain"
 _CLOSED: Final = frozenset({"suppressed", "not_approved"})
+_DAY: Final = timedelta(days=1)
 
 
 class DayShown(Shown):
@@ -165,7 +166,8 @@ async def _explained(caller: Caller, connection: Connection, gathered: Gathered,
     body["individuals"] = caller.sees_individuals
     if told.reason in _CLOSED:
         return Found(body)
-    counted = asked._replace(metric=explained.counted(asked.metric))
+    span = asked.span._replace(end=min(asked.span.end or date.max, gathered.today + _DAY))
+    counted = asked._replace(metric=explained.counted(asked.metric), span=span)
     days = [gathered.teller.answer(day) for day in explained.days_of(counted)]
     body["days"] = [_day(day) for day in days]
     if not caller.sees_individuals:

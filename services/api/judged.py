@@ -32,6 +32,7 @@ from services.postgres import Connection
 
 BEFORE: Final = 4
 """The weeks that tell what was: whether a group was there, and whether it falls."""
+REACH: Final = timedelta(weeks=BEFORE)
 _DAY: Final = timedelta(days=1)
 _A_WEEK: Final = timedelta(weeks=1)
 _COUNTED: Final = frozenset({None, "insufficient_sample", "no_expected_people"})

@@ -69,7 +69,7 @@ def told(
         return _from(held, values["licences"], effective_from) if effective_from else tuple(values["licences"])
     if not any(name in values for name in COLUMNS):
         return tuple(held)
-    stands = _meant(held, values.get("licensed_from"), effective_from or today or date.min) if held else None
+    stands = _meant(held, values, effective_from, today) if held else None
     start, last, price = stands or (None, None, None)
     start, last, price = (
         values.get("licensed_from", start),
@@ -86,8 +86,14 @@ def told(
     return in_order([*(licence for licence in held if licence != stands), *given])
 
 
-def _meant(held: Sequence[Licence], start: date | None, day: date) -> Licence | None:
-    return next((licence for licence in held if licence.start == start), None) or standing(held, day)
+def _meant(
+    held: Sequence[Licence], values: Mapping[str, Any], effective_from: date | None, today: date | None
+) -> Licence | None:
+    """Return the licence that ``values`` speak of: the one that starts as told, or the one that stands on the day."""
+    if effective_from is not None:
+        return standing(held, effective_from)
+    named = (licence for licence in held if licence.start == values.get("licensed_from"))
+    return next(named, None) or standing(held, today or date.min)
 
 
 def _from(held: Sequence[Licence], given: Sequence[Licence], day: date) -> tuple[Licence, ...]:

@@ -19,7 +19,8 @@ from services.api.problems import invalid, not_found
 from services.api.shapes import Cursor, Filter, Given, Label, Limit, Shown, example, page, reply
 from services.api.store import directory, tenants
 from services.api.store import links as store
-from services.api.store.sessions import reading, writing
+from services.api.store.people import log_accesses
+from services.api.store.sessions import writing
 from services.postgres import Connection
 
 router = APIRouter(prefix="/v1/directory", tags=["directory"])
@@ -162,13 +163,18 @@ async def show(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
-    """List identities by their keys: whom each counts for, and those that could be several people."""
+    """List identities by their keys: whom each counts for, and those that could be several people.
+
+    It names whom the list of people does. Whom it names is written to the access log.
+    """
     question = cursors.mark("links", caller.tenant.id, user, how)
     after = cursors.decode(cursor, question, str) or ""
-    async with reading(caller.pool) as connection:
-        line = await caller.line(connection)
+    async with writing(caller.pool) as connection:
+        line = await caller.listed(connection)
         rows = await store.page(
             connection, caller.tenant.id, after=after, limit=limit + 1, user=user, how=how, line=line
         )
+        named = sorted({row["user"] for row in rows[:limit] if row["user"] is not None})
+        await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/directory/links", named)
     more = cursors.encode(question, rows[limit - 1]["identity"]) if len(rows) > limit else None
     return page([dict(row) for row in rows[:limit]], more)

@@ -211,7 +211,7 @@ def item(answer: Answer, group: tuple[str, str], time_zone: str) -> dict[str, An
         "key": group[1],
         "num": answer.num,
         "den": answer.den,
-        "value": number(answer.value),
+        "value": None if answer.reason or not answer.den else (answer.num or 0) * metric.scale / answer.den,
         "state": answer.state,
         "revision": answer.revision,
         "window": windowed(window, span, time_zone),

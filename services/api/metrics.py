@@ -1,6 +1,6 @@
 """``/v1/metrics``: the catalogue of metrics, and what they are for a group. Unknown is never zero: it has a reason."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from services.api import comparing, cursors, judged, scenes
 from services.api.auth import Caller, Reader
+from services.api.comparing import Comparison
 from services.api.metric_items import SHOWN, CataloguePage, MetricPage, catalogued, item
 from services.api.problems import invalid, not_found
 from services.api.scenes import Gathered, Wanted
@@ -16,7 +17,7 @@ from services.api.shapes import Cursor, Day, Filter, Instant, Limit, example, pa
 from services.api.store.sessions import reading
 from services.metrics.answers import Asked
 from services.metrics.catalogue import METRICS, Metric
-from services.metrics.levels import LEVELS
+from services.metrics.levels import LEVEL, LEVELS
 from services.metrics.windows import Name
 from services.postgres import Connection
 
@@ -79,14 +80,14 @@ async def _gathered(
     metric: Metric | None = None,
     as_of: datetime | None = None,
     as_is: bool = False,
-    whole: bool = False,
+    reach: timedelta | None = timedelta(),
 ) -> Gathered | None:
     """Return what the answers rest on; None: the caller may not know of the group, or the tenant has not begun."""
     begun = await scenes.now_of(caller, connection)
     first, last = scenes.span_of(*days, begun[1] if begun else None)
     if begun is None or first > last or not await scenes.sees(caller, connection, *group):
         return None
-    wanted = Wanted(*group, window, first, last, as_of, as_is=as_is and group[0] in scenes.MEMBERSHIP, whole=whole)
+    wanted = Wanted(*group, window, first, last, as_of, as_is=as_is and group[0] in scenes.MEMBERSHIP, reach=reach)
     return await scenes.gather(caller, connection, wanted, begun[0], None if metric is None else [metric])
 
 
@@ -161,20 +162,29 @@ async def show(
             metric=found if comparison is None else comparison.counted,
             as_of=as_of,
             as_is=attribution == "as_is",
-            whole=comparison is not None or found in LEVELS,
+            reach=_reach(found, comparison),
         )
         if gathered is None:
             return page([], None)
         if found in LEVELS:
             return _listed(await judged.items(caller, connection, found, gathered), after, limit, mark)
         counted = found if comparison is None else comparison.counted
-        asked = [one for one in gathered.questions([counted]) if of is None or one.of == of]
+        asked = gathered.questions([counted], of)
         if comparison is None:
             return _page(gathered, asked, after, limit, mark, caller)
         most = min(limit, comparing.MOST)
         chosen = _following(asked, after, most + 1)
         items = await comparing.items(caller, connection, comparison, gathered, chosen[:most])
     return page(items, cursors.encode(mark, _place(chosen[most - 1])) if len(chosen) > most else None)
+
+
+def _reach(metric: Metric, comparison: Comparison | None) -> timedelta | None:
+    """Return how much earlier days the answer rests on; None: on all there are."""
+    if metric is LEVEL:
+        return judged.REACH
+    if comparison is not None:
+        return comparing.REACH.get(comparison.baseline)
+    return None if metric in LEVELS else timedelta()
 
 
 def _listed(rows: list[dict[str, Any]], after: Place | None, limit: int, mark: str) -> Response:

@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from services.api import cursors
 from services.api.auth import Manager, Reader
+from services.api.privacy_settings import preset_of
 from services.api.privacy_sheet import as_html, as_markdown, sheet
 from services.api.shapes import Cursor, Filter, Limit, Shown, example, page, reply
 from services.api.store import accesses as store
 from services.api.store.sessions import reading
-from services.api.tenants import preset_of
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
 
@@ -77,8 +77,8 @@ _SHEET: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "content": {
             "application/json": {"example": SHOWN},
-            "text/html": {"schema": {"type": "string"}},
-            "text/markdown": {"schema": {"type": "string"}},
+            "text/html": {"schema": {"type": "string"}, "example": as_html(SHOWN)},
+            "text/markdown": {"schema": {"type": "string"}, "example": as_markdown(SHOWN)},
         }
     }
 }

@@ -18,9 +18,10 @@ from services.api.quality import group_views
 from services.api.shapes import FIRST_DAY
 from services.api.store import contributions, lines, tenants
 from services.api.store import metrics as store
-from services.metrics.answers import Asked, Teller, every, spans
+from services.metrics.answers import Asked, Teller
 from services.metrics.catalogue import METRICS, Metric
 from services.metrics.levels import MONTHS
+from services.metrics.questions import every, questions, spans
 from services.metrics.scene import Scene, evidence
 from services.metrics.shape import EVERYBODY, Interval
 from services.metrics.values import Cells, bases
@@ -28,6 +29,7 @@ from services.metrics.windows import Name
 from services.postgres import Connection
 
 DEFAULT: Final = timedelta(days=27)
+_DAY: Final = timedelta(days=1)
 MOST_DAYS: Final = 800
 MOST_SUBJECT_WEEKS: Final = 200_000
 """How many people and weeks are added up anew for a group as it is now."""
@@ -48,8 +50,8 @@ class Wanted:
     last: date
     as_of: datetime | None = None
     as_is: bool = False
-    whole: bool = False
-    """Whether all that was ever counted is read, to compare with."""
+    reach: timedelta | None = timedelta()
+    """How much earlier days are read, to compare with; None: all that was ever counted."""
 
     @property
     def group(self) -> tuple[str, str]:
@@ -76,19 +78,23 @@ class Gathered:
         """Return what is known beside them."""
         return self.teller.scene
 
-    def questions(self, metrics: Sequence[Metric]) -> list[Asked]:
-        """Return all that is asked of ``metrics``."""
-        return every(metrics, self.cells, self.wanted.window, self.windows)
+    def questions(self, metrics: Sequence[Metric], of: str | None = None) -> list[Asked]:
+        """Return all that is asked of ``metrics``; ``of``: for this parameter only."""
+        if of is None:
+            return every(metrics, self.teller, self.wanted.window, self.windows)
+        return [asked for metric in metrics for asked in questions(metric, [of], self.wanted.window, self.windows)]
 
 
 def group_of(dimension: str | None, key: str | None) -> tuple[str, str]:
     """Return the group that is named; none: everybody.
 
     Raises:
-        ProblemError: a dimension without a key.
+        ProblemError: a dimension without a key, or a tenant by another key than its own.
     """
     if dimension in (None, "tenant"):
-        return "tenant", key or EVERYBODY
+        if key not in (None, EVERYBODY):
+            raise invalid(f"The one key of 'tenant' is '{EVERYBODY}'; name a dimension for others.", parameter="key")
+        return "tenant", EVERYBODY
     if key is None:
         raise invalid(f"Name one {dimension} with 'key'.", parameter="key")
     return str(dimension), key
@@ -153,24 +159,29 @@ async def gather(
     tenant = caller.tenant
     first_day = tenant.first_day_of_week
     windows = spans(wanted.window, wanted.first, wanted.last, first_day)
-    start = min((span.start for span in windows), default=wanted.first)
+    start = min((span.start for span in windows), default=wanted.first) - (wanted.reach or timedelta())
     end = max((span.end for span in windows if span.end), default=wanted.last)
+    today = local_day(now, tenant.time_zone)
     counted = {basis.code: basis for metric in metrics or METRICS.values() for basis in bases(metric)}
     question = store.Question(
         wanted.dimension,
         wanted.key,
         start,
-        end,
-        whole=[code for code, metric in counted.items() if wanted.whole or metric.combination == "cumulative"],
+        min(end, local_day(_until(caller, wanted, now), tenant.time_zone) + _DAY),
+        whole=[code for code, metric in counted.items() if wanted.reach is None or metric.combination == "cumulative"],
         only=None if metrics is None else [*counted, *_BESIDE, *_companions(counted.values())],
         as_of=wanted.as_of,
     )
-    today = local_day(now, tenant.time_zone)
     read = _as_is(caller, connection, question, today) if wanted.as_is else store.cells(connection, tenant.id, question)
     cells = await read
     first = min((series.days[0] for series in cells.values() if series.days), default=start)
     scene = await _scene(caller, connection, wanted, now, (min(first, start), end))
     return Gathered(wanted, Teller(cells, scene), windows, today)
+
+
+def _until(caller: Caller, wanted: Wanted, now: datetime) -> datetime:
+    """Return the tenant's now at the time that is asked for: days after it are counted by nobody yet."""
+    return now if wanted.as_of is None or caller.tenant.clock != "wall" else min(now, wanted.as_of)
 
 
 def _companions(metrics: Iterable[Metric]) -> list[str]:
@@ -189,19 +200,18 @@ async def _scene(
     caller: Caller, connection: Connection, wanted: Wanted, now: datetime, span: tuple[date, date]
 ) -> Scene:
     tenant = caller.tenant
-    zones = await store.time_zones(connection, tenant.id)
+    known = await store.beside(connection, tenant.id)
     hidden = await curtain(connection, tenant, *span, [wanted.group])
-    seen, kinds = evidence(await store.codes(connection, tenant.id, "tenant", EVERYBODY))
-    until = now if wanted.as_of is None or tenant.clock != "wall" else min(now, wanted.as_of)
+    seen, kinds = evidence(known.codes)
     return Scene(
-        now=until,
-        zones=_zones((tenant.time_zone, *zones)),
+        now=_until(caller, wanted, now),
+        zones=_zones((tenant.time_zone, *known.zones)),
         first_day_of_week=tenant.first_day_of_week,
         min_group=tenant.min_group,
-        measured=await store.measured(connection, tenant.id),
+        measured=known.measured,
         seen=seen,
         kinds=kinds,
-        active=await tenants.newest(connection, tenant.id) is not None,
+        active=known.active,
         approved=wanted.dimension == "tenant" or (await group_views(connection, caller)).enabled,
         past=wanted.as_of is not None,
         individuals=caller.sees_individuals and caller.person is None,

@@ -4,17 +4,18 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError
 from starlette.responses import Response
 
 from services.api import cursors
 from services.api.auth import AdminKey, ManagingKey, Principal, ReadingKey
 from services.api.days import time_zones
 from services.api.once import OnceKey, once
+from services.api.privacy_settings import PRIVATE, Privacy, PrivacyChange, expanded
 from services.api.problems import ProblemError, conflict, not_found
 from services.api.roles import ROLES, Role, Roles, kept_roles
 from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, Text, example, page, reply
-from services.api.store import directory
+from services.api.store import directory, hiding
 from services.api.store import tenants as store
 from services.api.store.sessions import reading, writing
 from services.api.store.tenants import Tenant
@@ -22,7 +23,6 @@ from services.api.store.tenants import Tenant
 router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
 
 FIXED_BY_EVENTS: Final = ("time_zone", "clock")
-PRIVATE: Final = ("min_group", "individual_visibility", "instants", "retention")
 
 
 def known_zone(name: str) -> str:
@@ -43,66 +43,6 @@ def _distinct(values: list[Any]) -> list[Any]:
 WorkDays = Annotated[
     list[Annotated[int, Field(ge=1, le=7, strict=True)]], Field(min_length=1, max_length=7), AfterValidator(_distinct)
 ]
-Days = Annotated[int, Field(ge=1, le=36_500, strict=True)]
-
-
-class Retention(Given):
-    """For how many days things are kept, where that is less than the installation keeps them.
-
-    ``activity``: single events; ``people``: what single people did on a day; ``aggregates``: numbers of groups;
-    ``letters``: deliveries that could not be used.
-    """
-
-    activity: Days | None = None
-    people: Days | None = None
-    aggregates: Days | None = None
-    letters: Days | None = None
-
-
-class Privacy(Given):
-    """Groups smaller than ``min_group`` are not shown; ``individual_visibility`` says who sees single persons.
-
-    ``instants``: whether answers on a person tell times, or days only. ``preset`` stands for the settings that a works
-    council agrees to more easily; what is given beside it goes before it.
-    """
-
-    preset: Literal["works_council"] | None = None
-    min_group: int = Field(default=5, ge=1, le=1000, strict=True)
-    individual_visibility: Literal["manager", "off", "owner"] = "manager"
-    instants: Literal["exact", "day"] = "exact"
-    retention: Retention = Field(default_factory=Retention)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _expand(cls, given: object) -> object:
-        return expanded(given) if isinstance(given, dict) else given
-
-
-PRESETS: Final[dict[str, dict[str, Any]]] = {
-    "works_council": {
-        "min_group": 10,
-        "individual_visibility": "off",
-        "instants": "day",
-        "retention": {"activity": 90},
-    }
-}
-
-
-def preset_of(tenant: Tenant) -> str | None:
-    """Return the preset whose settings the tenant has, or stricter ones."""
-    strict = (
-        tenant.min_group >= PRESETS["works_council"]["min_group"]
-        and tenant.individual_visibility == "off"
-        and tenant.instants == "day"
-        and tenant.retention.get("activity", 36_500) <= PRESETS["works_council"]["retention"]["activity"]
-    )
-    return "works_council" if strict else None
-
-
-def expanded(given: dict[str, Any]) -> dict[str, Any]:
-    """Return privacy settings with what their preset stands for."""
-    preset = PRESETS.get(given["preset"], {}) if isinstance(given.get("preset"), str) else {}
-    return {**preset, **given}
 
 
 class Settings(Given):
@@ -125,16 +65,6 @@ class NewTenant(Settings):
     """A tenant to be made."""
 
     id: Identifier
-
-
-class PrivacyChange(Given):
-    """The privacy settings to change."""
-
-    preset: Any = None
-    min_group: Any = None
-    individual_visibility: Any = None
-    instants: Any = None
-    retention: Any = None
 
 
 class TenantChange(Given):
@@ -277,6 +207,8 @@ async def change(request: Request, tenant: str, body: TenantChange, principal: M
         await store.bump(connection, tenant)
         if any(getattr(changed, name) != getattr(present, name) for name in store.MEASURED_BY):
             await directory.soil_all(connection, tenant)
+        if changed.min_group > present.min_group:
+            await hiding.close(connection, tenant)
     return reply(shown(changed))
 
 

@@ -161,6 +161,9 @@ def _item(
 ) -> dict[str, Any]:
     *counts, revision = values
     licensed, active, logged_in = counts[:3]
+    begin = place.as_of - timedelta(days=place.days - 1)
+    closed = hidden.hides((place.dimension, place.key), begin, place.as_of, licensed)
+    revision = 0 if closed else revision
     item = {
         "dimension": place.dimension,
         "key": place.key,
@@ -169,8 +172,7 @@ def _item(
         "state": window_state(place.as_of, revision, today=today, final_from=final_from),
         "revision": revision,
     }
-    begin = place.as_of - timedelta(days=place.days - 1)
-    if hidden.hides((place.dimension, place.key), begin, place.as_of, licensed):
+    if closed:
         return {**item, **dict.fromkeys((*_COUNTS, "active_rate", "login_rate")), "reason": "suppressed"}
     rates = {"active_rate": rate(active, licensed), "login_rate": rate(logged_in, licensed)}
     if any(start <= place.as_of and begin <= end for start, end in unheard):

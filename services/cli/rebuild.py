@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from services.cli.calls import CallError
 from services.settings import load
 
 Clock = Callable[[], datetime]
@@ -31,8 +32,11 @@ def rebuild(
 async def _rebuild(database: str, tenants: list[str], clock: Clock, *, check: bool) -> int:
     from services.aggregator.rebuild import rebuild as anew  # noqa: PLC0415 - an aggregator is much to import
 
-    differing = 0
+    differing, seen = 0, set()
     async for found in anew(database, tenants, clock, check=check):
         typer.echo(msgspec.json.encode(found._asdict()))
         differing += found.differing
+        seen.add(found.tenant)
+    if unknown := sorted(set(tenants) - seen):
+        raise CallError(f"no such tenant: {', '.join(unknown)}")
     return differing

@@ -3,17 +3,17 @@
 Of several reasons the first counts, in the order of ``Teller``: nothing else of a hidden group is told.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from services.metrics.catalogue import METRICS, Metric, by_code
 from services.metrics.scene import Scene
 from services.metrics.shape import DAYS_A_WEEK, Interval, parameter
-from services.metrics.values import PER_HUNDRED, Cells, Value, bases, first_day, parameters, value_of
-from services.metrics.windows import Name, bounds, end_of, is_final, state
+from services.metrics.values import Cells, Value, bases, code_of, first_day, value_of
+from services.metrics.windows import Name, end_of, is_final, state
 
 LEFT_OUT: Final = "X:"
 """Codes of people of whom nothing is expected begin so."""
@@ -33,8 +33,11 @@ _NOTHING: Final[Mapping[str, str]] = {
 }
 _A_WEEK: Final = timedelta(days=DAYS_A_WEEK)
 _DAY: Final = timedelta(days=1)
+_NOTHING_BESIDE: Final[Mapping[str, "int | Value"]] = MappingProxyType({})
 Key = ParamSpec("Key")
 Found = TypeVar("Found")
+OPTED_OUT: Final = "opted_out"
+"""Who did so is nobody's business: they are counted where they are enough."""
 WITHHELD: Final = frozenset({"suppressed", "not_approved"})
 """Reasons with which not even counts are told."""
 
@@ -48,8 +51,7 @@ class Asked(NamedTuple):
     span: Interval
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What is told. ``num`` and ``den`` None: not even they. ``excluded`` None: it is counted by week only."""
 
     asked: Asked
@@ -57,37 +59,17 @@ class Answer:
     revision: int = 0
     num: int | None = None
     den: int | None = None
-    value: Fraction | None = None
     reason: str | None = None
     known_at: datetime | None = None
     excluded: Mapping[str, int] | None = None
-    beside: Mapping[str, int | Value] = field(default_factory=dict)
+    beside: Mapping[str, int | Value] = _NOTHING_BESIDE
 
-
-def spans(name: Name, first: date, last: date, first_day_of_week: int = 1) -> list[Interval]:
-    """Return the windows that hold, or end on, a day from ``first`` to ``last``."""
-    found: list[Interval] = []
-    day = first
-    while day <= last:
-        span = bounds(name, day, first_day_of_week)
-        found.append(span)
-        day = (span.end or day) if name in {"week", "month"} else day + timedelta(days=1)
-    return found
-
-
-def questions(metric: Metric, of: Sequence[str | None], window: Name, within: Sequence[Interval]) -> list[Asked]:
-    """Return what is asked of ``metric``, in order."""
-    return [Asked(metric, one, window, span) for one in of for span in within]
-
-
-def every(metrics: Sequence[Metric], cells: Cells, window: Name, within: Sequence[Interval]) -> list[Asked]:
-    """Return all that can be asked of ``metrics`` in ``window``; one whose parameters nobody knows is asked without."""
-    return [
-        asked
-        for metric in metrics
-        if window in metric.windows
-        for asked in questions(metric, parameters(metric, cells) or [None], window, within)
-    ]
+    @property
+    def value(self) -> Fraction | None:
+        """Return the exact value in the metric's unit; None: there is none."""
+        if self.reason is not None or self.num is None or not self.den:
+            return None
+        return Fraction(self.num * self.asked.metric.scale, self.den)
 
 
 def _remembered(method: Callable[Concatenate["Teller", Key], Found]) -> Callable[Concatenate["Teller", Key], Found]:
@@ -118,37 +100,48 @@ class Teller:
         reason = self._unknown(asked, value, first_day(metric, of, self.cells, span))
         revision, settled = self._settled(metric, value, span)
         if reason in WITHHELD:
-            return Answer(asked, settled, revision, reason=reason)
+            return Answer(asked, self._state(span.end or date.max, metric.settles), reason=reason)
         counted = value.known_at is not None
         return Answer(
             asked,
             "unknown" if reason == "source_silent" else settled,
             revision,
-            num=value.num if counted else None,
-            den=value.den if counted else None,
-            value=None if reason else _rate(metric, value),
-            reason=reason,
-            known_at=value.known_at,
-            excluded=self._excluded(asked),
-            beside=self._beside(asked) if metric.companions else {},
+            value.num if counted else None,
+            value.den if counted else None,
+            reason,
+            value.known_at,
+            self._excluded(asked),
+            self._beside(asked) if metric.companions else _NOTHING_BESIDE,
         )
+
+    def shows(self, span: Interval) -> bool:
+        """Tell whether anything may be told of the days of ``span``."""
+        return self._closed(span.start, span)[0] is None
+
+    def tells(self, code: str) -> bool:
+        """Tell whether there is a number of ``code`` on a day of which something may be told."""
+        series = self.cells.get(code)
+        return series is not None and any(self.shows(Interval(day, day + _DAY)) for day in series.days)
 
     def _unknown(self, asked: Asked, value: Value, start: date) -> str | None:
         """Return why there is no value; None: there is one."""
-        span = asked.span
+        withheld, silent = self._closed(start, asked.span)
+        if self.scene.silences and asked.metric.reach:
+            silent = self._unheard(asked)
         return (
-            self._withheld(start, span)
+            withheld
             or self._not_counted(asked)
-            or ("source_silent" if self._silent(start, span) else None)
+            or ("source_silent" if silent else None)
             or (self._nothing(asked.metric, value) if value.den <= 0 else self._too_little(asked, value))
         )
 
     @_remembered
-    def _withheld(self, start: date, span: Interval) -> str | None:
+    def _closed(self, start: date, span: Interval) -> tuple[str | None, bool]:
+        """Return why nothing may be told of the days from ``start`` on, and whether a source was silent on them."""
         last = (span.end or date.max) - _DAY
         if self.scene.closed or self.scene.hides(start, last):
-            return "suppressed"
-        return None if self.scene.approved else "not_approved"
+            return "suppressed", False
+        return (None if self.scene.approved else "not_approved"), self._silent(start, span)
 
     def _not_counted(self, asked: Asked) -> str | None:
         metric, scene = asked.metric, self.scene
@@ -158,7 +151,6 @@ class Teller:
             return "not_known_yet"
         return None if scene.active or "activity" not in metric.inputs else "missing_activity"
 
-    @_remembered
     def _silent(self, start: date, span: Interval) -> bool:
         silences = self.scene.silences
         if not silences:
@@ -167,20 +159,43 @@ class Teller:
         end = min(self._end(span.end or date.max), self.scene.now)
         return any(silence.since < end and (silence.until is None or silence.until > begin) for silence in silences)
 
+    def _unheard(self, asked: Asked) -> bool:
+        """Tell whether a source was silent when that happened which counts in the window."""
+        metric, of, _, span = asked
+        back = timedelta(days=metric.reach)
+        if metric.combination != "cumulative":
+            return self._silent(span.start - back, span)
+        series, end = self.cells.get(code_of(metric, of)), span.end or date.max
+        start = date.min if metric.trailing is None else end - timedelta(days=metric.trailing)
+        return series is not None and any(
+            series.sum(
+                max(start, silence.since.date() - _DAY),
+                min(end, (silence.until or self.scene.now).date() + back + 2 * _DAY),
+            ).den
+            for silence in self.scene.silences
+        )
+
     @_remembered
     def _end(self, day: date) -> datetime:
         return end_of(day, self.scene.zones)
 
     def _settled(self, metric: Metric, value: Value, span: Interval) -> tuple[int, str]:
         """Return how often the value changed when it was final, and how settled it is."""
-        now, told = self.scene.now, state(self._end(span.end or date.max), self.scene.now, 0)
-        if told == "open" and not value.revised:
-            return 0, told
-        end = self._end((span.end or date.max) + timedelta(days=metric.settles))
-        revision = sum(cell.revision for cell in value.revised if is_final(end, cell.known_at))
-        if told == "final":
-            return revision, state(end, now, revision) if is_final(end, now) else "provisional"
-        return revision, told
+        end = span.end or date.max
+        if not value.revised:
+            return 0, self._state(end, metric.settles)
+        final = self._end(end + timedelta(days=metric.settles))
+        revision = sum(cell.revision for cell in value.revised if is_final(final, cell.known_at))
+        told = self._state(end, metric.settles)
+        return revision, "restated" if revision and told == "final" else told
+
+    @_remembered
+    def _state(self, end: date, settles: int) -> str:
+        """Return how settled a window is that ended before ``end`` and did not change since."""
+        told = state(self._end(end), self.scene.now, 0)
+        if told != "final" or not settles:
+            return told
+        return told if is_final(self._end(end + timedelta(days=settles)), self.scene.now) else "provisional"
 
     def _nothing(self, metric: Metric, value: Value) -> str:
         if self.scene.past and value.known_at is None:
@@ -250,8 +265,5 @@ class Teller:
             for code, series in sorted(self.cells.items())
             if code.startswith(LEFT_OUT)
         }
-        return {reason: number for reason, number in found.items() if number}
-
-
-def _rate(metric: Metric, value: Value) -> Fraction:
-    return Fraction(value.num * (100 if metric.unit == PER_HUNDRED else 1), value.den)
+        few = {OPTED_OUT} if found.get(OPTED_OUT, 0) < self.scene.min_group else set()
+        return {reason: number for reason, number in found.items() if number and reason not in few}

@@ -104,11 +104,16 @@ class Sums:
 
 
 class Span:
-    """What follows from some sums, and what must not: every secret is kept as what is still unknown of it."""
+    """What follows from some sums, and what must not: every secret is kept as what is still unknown of it.
 
-    def __init__(self, secrets: Iterable[Row]) -> None:
+    ``parts``: how many people each is of whose sum with another is a secret too, when they are fewer than ``k``.
+    """
+
+    def __init__(self, secrets: Iterable[Row], parts: Iterable[tuple[Row, int]], k: int) -> None:
         self._known: dict[int, Row] = {}
         self._secrets = [dict(secret) for secret in secrets]
+        self._parts = [(dict(row), people) for row, people in parts]
+        self._k = k
 
     def add(self, row: Row) -> bool:
         """Add a sum, unless a secret follows from it and those before; return whether it was added."""
@@ -120,13 +125,30 @@ class Span:
         lead = min(rest)
         inverse = pow(rest[lead], -1, PRIME)
         rest = {column: entry * inverse % PRIME for column, entry in rest.items()}
-        if any(_multiple(secret, rest, lead) for secret in self._secrets):
+        if any(_multiple(secret, rest, lead) for secret in self._secrets) or self._adds_up(rest, lead):
             return False
-        for known in (*self._known.values(), *self._secrets):
+        for known in (*self._known.values(), *self._secrets, *(part for part, _ in self._parts)):
             if lead in known:
                 _subtract(known, rest, lead)
         self._known[lead] = rest
         return True
+
+    def _adds_up(self, known: Row, lead: int) -> bool:
+        """Return whether the sum of two parts follows once ``known`` does."""
+        least: dict[frozenset[tuple[int, int]], int] = {}
+        for part, people in self._parts:
+            row = part
+            if lead in part:
+                row = dict(part)
+                _subtract(row, known, lead)
+            if (
+                least.get(frozenset((column, PRIME - entry) for column, entry in row.items()), self._k) + people
+                < self._k
+            ):
+                return True
+            mark = frozenset(row.items())
+            least[mark] = min(people, least.get(mark, people))
+        return False
 
 
 def _subtract(row: Row, known: Row, lead: int) -> None:

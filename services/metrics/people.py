@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from services.metrics import acts as working
-from services.metrics.activity import SEEN, DatedAct, Done, connects, digest, first_connecting_day
+from services.metrics.activity import SEEN, DatedAct, Done, digest
 from services.metrics.calendar import DAY, counted_day_after, cover, spell_on, within, working_day_after
 from services.metrics.presence import (
     HUMAN,
@@ -24,8 +24,6 @@ from services.metrics.presence import (
     why_not_expected,
 )
 from services.metrics.shape import DAYS_A_WEEK, Act, Contribution, Counts, Groups, Person, Policy, Role
-
-__all__ = ["connects", "contribute", "first_connecting_day"]
 
 CHECKPOINTS: Final = (1, 2, 3, 5, 10)
 """The N of D+N."""

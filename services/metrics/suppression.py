@@ -6,7 +6,7 @@ dimension who are in none of its groups, what two groups share or differ in, who
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain, combinations
 from typing import Final, TypeAlias
 
@@ -22,8 +22,8 @@ COMPLEMENT: Final = "complement"
 ALL: Final[Group] = ("tenant", EVERYBODY)
 
 
-def hidden(atoms: Atoms, k: int) -> dict[Group, str]:
-    """Return the groups to hide, with the reason: too few people, or telling of such a group.
+def hidden(atoms: Atoms, k: int, gone: Collection[Group] = ()) -> dict[Group, str]:
+    """Return the groups to hide beside those that are ``gone`` anyway: too few people, or telling of such a group.
 
     The same people are hidden the same whatever the order of ``atoms``. Smaller groups are hidden before larger ones,
     and no group is hidden that could be shown beside all others that are.
@@ -35,8 +35,10 @@ def hidden(atoms: Atoms, k: int) -> dict[Group, str]:
     groups = week.ordered()
     numbers = {group: number for number, group in enumerate(groups)}
     sums = Sums([week.members[group] for group in groups], len(week.people))
-    span = Span(sums.combination_of(secret) for secret in week.secrets(sums.unknown()))
-    large = [group for group in week.by_size() if group not in small]
+    secrets = [(secret, sums.combination_of(secret)) for secret in week.secrets(sums.unknown())]
+    alone = ((row, week.people[secret[0]]) for secret, row in secrets if len(secret) == 1)
+    span = Span((row for _, row in secrets), alone, k)
+    large = [group for group in week.by_size() if group not in small and group not in gone]
     complement = [group for group in large if not span.add(sums.combination(numbers[group]))]
     return dict(sorted({**small, **dict.fromkeys(complement, COMPLEMENT)}.items()))
 

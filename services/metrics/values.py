@@ -12,7 +12,6 @@ from typing import Final, NamedTuple, Self, TypeAlias
 from services.metrics.catalogue import Metric, by_code
 from services.metrics.shape import Code, Interval, parameter
 
-PER_HUNDRED: Final = "per 100 users"
 _DEN_OF: Final = {"M21": "M11"}
 """Counted without a denominator of their own: whose they take."""
 
@@ -72,8 +71,11 @@ class Series:
         low, high = bisect_left(self.days, start), bisect_left(self.days, end)
         if low >= high:
             return NOTHING
-        latest = self._latest[high - 1] if low == 0 else max(self._known[low:high])
-        revised = [cell for at, cell in self._revised if low <= at < high]
+        if low == 0:
+            latest = self._latest[high - 1]
+        else:
+            latest = self._known[low] if high == low + 1 else max(self._known[low:high])
+        revised = [cell for at, cell in self._revised if low <= at < high] if self._revised else ()
         return Value(self._nums[high] - self._nums[low], self._dens[high] - self._dens[low], latest, revised)
 
 

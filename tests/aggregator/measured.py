@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from schemas.fields import DEFAULT
+import msgspec
+
+from schemas.fields import DEFAULT, FieldRegistry
 from services.aggregator.measurer import Measurer
 from services.aggregator.measuring.owners import people_of
 from services.aggregator.store import directory
@@ -13,7 +15,7 @@ from services.metrics.activity import connects, first_connecting_day
 from services.metrics.calendar import local_day, spell_on
 from services.metrics.histories import Change, Timeline
 from services.metrics.people import contribute
-from services.metrics.policies import policies
+from services.metrics.policies import RecordPolicy, policies
 from services.metrics.policy import policy_of
 from services.metrics.presence import day_zero
 from services.metrics.records import Meeting, contribute_record
@@ -103,7 +105,8 @@ async def expected(connection: Connection, tenant: str = "acme") -> State:
         for week in weeks:
             if (told := contribute(person, policy, week, acts, first)) is not None:
                 found["person", user, week] = told
-    found |= _records(facts, weeks, measured and measured["day"], policy, persons, linked)
+    registry = DEFAULT if settings["fields"] is None else msgspec.convert(settings["fields"], FieldRegistry)
+    found |= _records(facts, weeks, measured and measured["day"], policy, persons, linked, policies(registry))
     return State({key: _row(told) for key, told in found.items()}, _sums(found.items()), careers)
 
 
@@ -119,8 +122,8 @@ def _records(
     policy: Policy,
     persons: dict[str, Person],
     linked: dict[str, str | None],
+    known: dict[str, RecordPolicy],
 ) -> dict[tuple[str, str, date], Contribution]:
-    known = policies(DEFAULT)
     people = people_of(persons, linked, policy)
     changes = defaultdict(list)
     meetings = defaultdict(list)

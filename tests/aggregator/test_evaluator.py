@@ -11,7 +11,7 @@ import pytest
 from schemas.tables import alert as alert_table
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.waves import Wave, connections
-from services.aggregator.store import weeks
+from services.aggregator.store import cohorts, weeks
 from services.aggregator.store.weeks import Pair
 from services.postgres import Pool, transaction
 from tests.aggregator.evaluation import evaluator
@@ -111,6 +111,27 @@ async def test_the_cohort_is_who_was_in_the_team_on_the_go_live_day(pool: Pool) 
     [alert] = (await alerts_of(pool)).values()
     assert alert.audience[0] == {"role": "manager", "person": "boss"}
     assert alert.evidence["team"] == "North"
+
+
+async def test_a_licence_in_several_parts_counts_once_and_ends_where_nothing_adjoins(pool: Pool) -> None:
+    world = World(crew(3), [Wave("north", "North", MONDAY, teams=("North",))])
+    await settle(pool, world, later(9))
+    split, gap = MONDAY + timedelta(days=2), MONDAY + timedelta(days=20)
+    await pool.execute("UPDATE licence SET licensed_to = $1, price = 1 WHERE user_id <> 'north-02'", split)
+    for user, start, end in (("north-00", 1, gap), ("north-00", 40, None), ("north-01", 1, None)):
+        first = split + timedelta(days=start)
+        await pool.execute("INSERT INTO licence VALUES ($1, $2, $3, $4, 2)", TENANT, user, first, end)
+
+    async with transaction(pool) as tx:
+        people = (await cohorts.cohorts(tx, TENANT, world.waves, "activity"))["north"]
+        late = await cohorts.stragglers(tx, TENANT, {world.waves[0]: users(world.members)}, "activity")
+
+    assert sorted(user for group in people for user in group.people) == ["north-00", "north-01", "north-02"]
+    assert {person.user: person.licensed_to for person in late["north"]} == {
+        "north-00": gap,
+        "north-01": None,
+        "north-02": None,
+    }
 
 
 # ---------------------------------------------------------------- what it writes

@@ -1,7 +1,8 @@
 """Measuring on real Postgres: whatever comes in whatever order, the numbers are those of all facts counted at once."""
 
 import random
-from datetime import date, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ class Fate:
     def __init__(self, seed: int, office: Office) -> None:
         self.rng = random.Random(seed)
         self.office = office
+        self.today = 26.0
 
     def act(self) -> None:
         rng = self.rng
@@ -62,10 +64,30 @@ class Fate:
             data["on_behalf_of"] = "u0"
         data = {name: value for name, value in data.items() if value is not None}
         user = rng.choice([*PEOPLE, *PEOPLE, *OTHERS, None])
-        self.office.act(user, at(rng.randrange(26), rng.randrange(96) / 4), kind, **data)
+        self.office.act(user, min(at(rng.randrange(26), rng.randrange(96) / 4), at(self.today)), kind, **data)
 
     def day(self) -> date:
         return (MONDAY + timedelta(days=self.rng.randrange(-20, 26))).date()
+
+    async def run(self, moments: Iterable[datetime]) -> None:
+        """Let things happen, and measure now and then; at the last of ``moments`` for certain."""
+        now = None
+        for user in PEOPLE[:4]:
+            async with transaction(self.office.pool) as tx:
+                await self.join(tx, user)
+                await soil(tx, user)
+        for now in moments:
+            for _ in range(self.rng.randrange(30)):
+                self.act()
+            for _ in range(self.rng.randrange(3)):
+                await self.change()
+            if self.rng.random() < 0.2:
+                await self.settle()
+            if self.rng.random() < 0.7:
+                await self.office.fold()
+            if self.rng.random() < 0.6:
+                await self.office.measure(now)
+        await self.office.measure(now or NOW)
 
     async def change(self) -> None:
         """Change something of the directory, as the API does."""
@@ -146,28 +168,26 @@ class Fate:
             await soil_all(tx)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_whatever_comes_in_whatever_order_the_numbers_are_those_of_all_facts_at_once(
     office: Office, seed: int
 ) -> None:
     fate = Fate(seed, office)
-    for user in PEOPLE[:4]:
-        await office.person(user, team=fate.rng.choice(TEAMS), manager=fate.rng.choice([None, *PEOPLE]))
-    for _ in range(8):
-        for _ in range(fate.rng.randrange(30)):
-            fate.act()
-        for _ in range(fate.rng.randrange(3)):
-            await fate.change()
-        if fate.rng.random() < 0.2:
-            await fate.settle()
-        if fate.rng.random() < 0.7:
-            await office.fold()
-        if fate.rng.random() < 0.6:
-            await office.measure()
-    await office.measure()
+    await fate.run([NOW] * 8)
 
     await office.check()
     assert (await rebuild_metrics(office.pool, "acme", lambda: NOW)).right
+
+
+@pytest.mark.parametrize(("clock", "seed"), [("wall", 3), ("event", 4)])
+async def test_as_time_goes_on_the_numbers_are_those_of_all_facts_so_far(pool: Pool, clock: str, seed: int) -> None:
+    office = await Office.open(pool, clock=clock)
+    fate = Fate(seed, office)
+    fate.today = 0
+    for _ in range(3):
+        await fate.run([at(fate.today)] * 3)
+        await office.check()
+        fate.today += fate.rng.choice([0.5, 1, 3, 9])
 
 
 async def test_what_was_kept_wrongly_is_found_and_put_right(office: Office) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from services.aggregator.measurer import Measurer
+from services.aggregator.remeasuring import rebuild_metrics
 from services.postgres import Pool, transaction
 from tests.aggregator.measured import measurer, soil_all, stored
 from tests.aggregator.metered import MONDAY, NOW, Office, at, week
@@ -156,6 +157,42 @@ async def test_a_day_that_passes_is_seen_in_what_stands_of_records(office: Offic
     assert await office.cell("M27", week(0)) == (1, 1, 0)
 
 
+async def test_a_week_stands_as_of_its_end_though_nobody_looked_then(office: Office) -> None:
+    await office.person("ada")
+    office.act("ada", at(0), "crm.record.created", object="opportunity", record="o1", close_date="2026-03-05")
+    await office.measure(at(1))
+
+    await office.measure(at(8))
+
+    await office.check()
+    assert await office.cell("M27", week(0)) == (1, 1, 0)
+
+
+async def test_what_a_stranger_did_long_ago_counts_once_they_are_known(office: Office) -> None:
+    await office.person("ada")
+    office.act("ada", at(0))
+    await office.measure(at(1))
+    office.act("bo", at(-30))
+    await office.measure(at(1, 12))
+
+    await office.person("bo")
+    await office.measure(at(2))
+
+    await office.check()
+    assert await office.cell("M11", week(-5)) == (1, 2, 0)
+
+
+async def test_what_was_told_ahead_of_time_counts_when_its_day_comes(office: Office) -> None:
+    await office.person("ada")
+    office.act("ada", at(4, 0.1), "crm.record.created", object="opportunity", record="o1", close_date="2026-03-03")
+    await office.measure(at(3, 23.99))
+
+    await office.measure(at(4))
+
+    await office.check()
+    assert await office.cell("M27", week(0)) == (1, 1, 0)
+
+
 async def test_on_the_event_clock_weeks_come_with_the_events(pool: Pool) -> None:
     office = await Office.open(pool, clock="event")
     await office.person("ada")
@@ -206,7 +243,7 @@ async def test_small_groups_are_hidden_from_the_first_number_on(pool: Pool) -> N
 SITES = ["in_begin", "after_begin", "in_part", "after_part", "in_finish"]
 
 
-class DiedError(Exception):
+class DiedError(BaseException):
     pass
 
 
@@ -292,6 +329,51 @@ async def test_what_concerns_a_tenant_reaches_everybody_in_parts(
 
     await office.check()
     assert await office.cell("M10", at(5).date()) == (5, 5, 1)
+
+
+async def test_a_late_event_does_not_wait_behind_a_whole_tenant(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        await office.person(f"u{number}")
+        office.act(f"u{number}", at(5))
+    await office.measure()
+    monkeypatch.setattr("services.aggregator.measurer.SUBJECTS", 1)
+    monkeypatch.setattr("services.aggregator.measurer.PASS_SECONDS", 0.001)
+    await soil_all(office.pool)
+    office.act("u3", at(3))
+    passes = 0
+    while await office.cell("M10", at(3).date()) == (0, 6, 0):
+        await office.measure()
+        passes += 1
+        assert passes < 4
+    assert await office.pool.fetchval("select count(*) from dirty") > 0
+
+    monkeypatch.setattr("services.aggregator.measurer.PASS_SECONDS", 20)
+    await office.measure()
+
+    await office.check()
+    assert await office.cell("M10", at(3).date()) == (1, 6, 1)
+
+
+async def test_who_cannot_be_measured_is_set_aside_and_holds_up_nobody(office: Office) -> None:
+    for user in ("ada", "bo", "cy"):
+        await office.person(user)
+        office.act(user, at(0))
+    await office.pool.execute("update person set time_zone = 'Nowhere/Atall' where user_id = 'bo'")
+    await office.measure()
+    assert await office.cell("M11", week(0)) == (2, 2, 0)
+    assert not await measurer(office.pool).measure("acme", NOW)
+    assert await office.pool.fetchval("select count(*) from dirty where subject = 'bo'") > 0
+
+    await office.pool.execute("update person set time_zone = null")
+    found = await rebuild_metrics(office.pool, "acme", lambda: NOW)
+    await office.measure()
+
+    await office.check()
+    assert found.careers == 1
+    assert await office.pool.fetchval("select count(*) from dirty") == 0
+    assert (await office.cell("M11", week(0)))[:2] == (3, 3)
 
 
 async def test_another_tenant_is_left_alone(office: Office) -> None:

@@ -120,6 +120,20 @@ async def test_days_of_which_activity_is_not_all_there_stand_as_they_are(pool: P
 
 
 @pytest.mark.usefixtures("shards")
+async def test_what_rests_on_days_of_people_that_are_gone_stands_as_it_is(pool: Pool, database: str) -> None:
+    gone = START + timedelta(5)
+    for table in ("person_day", "identity_day"):
+        await pool.execute(f"delete from {table} where day < $1", gone)
+    await pool.execute("insert into kept_since (tenant, what, day) values ('acme', 'people', $1)", gone)
+    before = await cells(pool, DAYS)
+
+    assert differing(await rebuilt(database)) == [0, 0, 0, 0]
+    await pool.execute("update window_delta set active = active + 1 where day = $1", gone + timedelta(30))
+    assert differing(await rebuilt(database))[3] > 0
+    assert await cells(pool, DAYS) == before
+
+
+@pytest.mark.usefixtures("shards")
 async def test_what_the_directory_still_queues_is_followed_first(pool: Pool, database: str) -> None:
     await enter(pool, "u3", draw_entry(random.Random(5)), SHARDS)
 

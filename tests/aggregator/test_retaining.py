@@ -1,11 +1,15 @@
 """What was kept long enough goes, and the numbers of the past stay as they are. On real Postgres."""
 
+import asyncio
 import random
+import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from schemas.events import encode
+from schemas.topics import shard_of
 from services.aggregator.retaining import Periods, due, retain
 from services.aggregator.shard import Tenants
 from services.aggregator.store import backfill, forgetting
@@ -13,11 +17,17 @@ from services.aggregator.store.backfill import Restated
 from services.api.store import windows as window_store
 from services.api.store.windows import Question
 from services.postgres import Pool, transaction
-from tests.aggregator.shards import NOW, SHARDS, Log, event, own, settled
+from tests.aggregator.evaluation import evaluator
+from tests.aggregator.measured import measurer, stored
+from tests.aggregator.settle import TENANT, alerts_of, settle
+from tests.aggregator.shards import NOW, SHARDS, Log, Numbered, event, own, settled
+from tests.aggregator.world import World, crew, later
 from tests.builders import add_tenant, enter
 from tests.oracle import Entry, Spell
+from tests.stack import ROOT
 
-PERIODS = Periods(activity=90, people=396, aggregates=1827, letters=90)
+PERIODS = Periods(activity=20, people=50, aggregates=1827, letters=90)
+"""Much shorter than anybody would have it: each day of activity is a table."""
 TODAY = NOW.date()
 PEOPLE = ["ada", "bo", "cy", "dee"]
 
@@ -26,7 +36,7 @@ def entry(team: str) -> Entry:
     return Entry([Spell(date(1, 1, 1), None, team, "sales")], date(2015, 1, 1), None)
 
 
-async def work(pool: Pool, days: int, *, count: int = 400, clock: str = "wall", until: datetime = NOW) -> list[Any]:
+async def work(pool: Pool, days: int, *, count: int = 200, clock: str = "wall", until: datetime = NOW) -> list[Any]:
     """Fold what four people did in as many days; return the shards."""
     rng = random.Random(days)
     await add_tenant(pool, clock=clock)
@@ -58,31 +68,86 @@ async def oldest(pool: Pool, table: str, column: str) -> date | None:
 
 
 async def test_what_single_people_did_goes_and_the_windows_stay(pool: Pool) -> None:
-    shards = await work(pool, 600)
-    before = await windows(pool, TODAY - timedelta(days=600))
+    shards = await work(pool, 80)
+    before = await windows(pool, TODAY - timedelta(days=80))
 
     gone = await retain(pool, PERIODS, NOW)
 
-    assert gone["person_day"] > 50
-    assert gone["activity_days"] > 200
-    assert await oldest(pool, "person_day", "day") == TODAY - timedelta(days=396)
-    assert await oldest(pool, "activity", "at") >= TODAY - timedelta(days=90)  # type: ignore[operator]
-    assert await windows(pool, TODAY - timedelta(days=600)) == before
+    assert gone["person_day"] > 20
+    assert gone["activity_days"] > 50
+    assert await oldest(pool, "person_day", "day") == TODAY - timedelta(days=50)
+    assert await oldest(pool, "activity", "at") >= TODAY - timedelta(days=20)  # type: ignore[operator]
+    assert await windows(pool, TODAY - timedelta(days=80)) == before
     since = await pool.fetchval("select day from kept_since where what = 'people'")
-    assert since == TODAY - timedelta(days=396)
+    assert since == TODAY - timedelta(days=50)
 
     moved = Entry([Spell(date(1, 1, 1), TODAY, "A", "sales"), Spell(TODAY, None, "C", "sales")], date(2015, 1, 1), None)
     await enter(pool, "ada", moved, SHARDS)
     await settled(pool, shards)
     yesterday = TODAY - timedelta(days=1)
-    past = TODAY - timedelta(days=600)
+    past = TODAY - timedelta(days=80)
     assert await windows(pool, past, yesterday) == {
         place: told for place, told in before.items() if place.as_of < TODAY
     }
 
 
+async def measured(pool: Pool) -> tuple[Any, Any]:
+    await measurer(pool, now=NOW).measure("acme", NOW)
+    state = await stored(pool)
+    return state.cells, state.careers
+
+
+async def test_what_was_measured_stays_when_what_it_was_made_of_goes(pool: Pool) -> None:
+    shards = await work(pool, 80)
+    cells, careers = await measured(pool)
+
+    gone = await retain(pool, PERIODS, NOW)
+    contributions = (await stored(pool)).contributions
+    await settled(pool, shards)
+    assert gone["activity_days"] > 50
+    assert await measured(pool) == (cells, careers)
+
+    await pool.execute("insert into dirty (tenant, kind, subject) values ('acme', 'tenant', '')")
+    await enter(pool, "ada", entry("C"), SHARDS)
+    await settled(pool, shards)
+    await pool.executemany(
+        "insert into dirty (tenant, kind, subject) values ('acme', 'person', $1)", [(user,) for user in PEOPLE]
+    )
+    after, still = await measured(pool)
+    since = await pool.fetchval("select activity_from from tenant")
+
+    assert still == careers
+    assert {place: told for place, told in after.items() if place[3] < since} == {
+        place: told for place, told in cells.items() if place[3] < since
+    }
+    assert after != cells
+    mine = (await stored(pool)).contributions
+    assert {key for key in mine if key[2] < since} == {key for key in contributions if key[2] < since}
+
+
+async def test_a_late_week_on_the_wall_clock_ends_in_a_report(pool: Pool) -> None:
+    shards = await work(pool, 70)
+    await measured(pool)
+    await pool.execute("update measured_week set known_at = known_at - interval '1 day'")
+    await pool.execute("update metric_cell set known_at = known_at - interval '1 day'")
+    await pool.execute("update measured set as_of = as_of, known_at = known_at - interval '1 day'")
+    day = NOW - timedelta(days=60)
+    for number in range(4):
+        late = event(9000 + number, PEOPLE[number], day + timedelta(days=number), "crm.session.login", origin="ui")
+        record = encode("acme", late)
+        home = next(shard for shard in shards if shard.number == shard_of(record.key, SHARDS))
+        await home.fold(pool, [Numbered(home.held.next_offset, 1_780_000_000_000, record.key, record.value)], NOW)
+    await settled(pool, shards)
+    await measured(pool)
+
+    (row,) = await pool.fetch("select * from backfill")
+    assert row["report"]["cells"] > 0
+    assert set(row["report"]["weeks"]) <= {"2026-03-30", "2026-04-06", *row["report"]["weeks"]}
+    assert all(date.fromisoformat(week) < TODAY - timedelta(days=28) for week in row["report"]["weeks"])
+
+
 async def test_what_would_go_is_what_goes(pool: Pool) -> None:
-    await work(pool, 500)
+    await work(pool, 70)
     await pool.execute(
         "insert into access_log (tenant, key_id, route, subject, at) values ('acme', 'k', '/', 'ada', $1), "
         "('acme', 'k', '/', 'ada', $2)",
@@ -102,27 +167,27 @@ async def test_what_would_go_is_what_goes(pool: Pool) -> None:
 
 async def test_a_data_set_of_the_past_is_judged_by_its_own_clock(pool: Pool) -> None:
     until = datetime(2013, 6, 1, tzinfo=UTC)
-    await work(pool, 200, clock="event", until=until)
+    await work(pool, 40, clock="event", until=until)
 
     await retain(pool, PERIODS, NOW)
 
-    assert await oldest(pool, "person_day", "day") < date(2012, 12, 1)  # type: ignore[operator]
-    assert date(2013, 3, 1) <= await oldest(pool, "activity", "at") < date(2013, 3, 10)  # type: ignore[operator]
+    assert await oldest(pool, "person_day", "day") < date(2013, 4, 28)  # type: ignore[operator]
+    assert date(2013, 5, 11) <= await oldest(pool, "activity", "at") < date(2013, 5, 15)  # type: ignore[operator]
 
 
 async def test_a_tenant_may_want_less_and_never_more(pool: Pool) -> None:
-    await work(pool, 300)
+    await work(pool, 60)
     await pool.execute("""update tenant set retention = '{"people": 30, "activity": 100000}'""")
 
     await retain(pool, PERIODS, NOW)
 
     assert await oldest(pool, "person_day", "day") >= TODAY - timedelta(days=30)  # type: ignore[operator]
-    assert await oldest(pool, "activity", "at") >= TODAY - timedelta(days=90)  # type: ignore[operator]
+    assert await oldest(pool, "activity", "at") >= TODAY - timedelta(days=20)  # type: ignore[operator]
 
 
 async def test_windows_that_are_old_enough_go_and_younger_ones_keep_their_numbers(pool: Pool) -> None:
-    await work(pool, 300)
-    cut = TODAY - timedelta(days=100)
+    await work(pool, 70)
+    cut = TODAY - timedelta(days=10)
     before = await windows(pool, cut)
     assert len(await windows(pool, cut - timedelta(days=60), cut - timedelta(days=40))) > 0
 
@@ -207,10 +272,6 @@ async def test_a_backfill_is_one_until_ten_minutes_bring_no_more(pool: Pool) -> 
 
 @pytest.mark.parametrize("clock", ["wall", "event"])
 async def test_only_on_the_wall_clock_the_far_past_opens_no_alerts(pool: Pool, clock: str) -> None:
-    from tests.aggregator.evaluation import evaluator  # noqa: PLC0415 - of the rules' world
-    from tests.aggregator.settle import TENANT, alerts_of, settle  # noqa: PLC0415
-    from tests.aggregator.world import World, crew, later  # noqa: PLC0415
-
     world = World(crew(12))
     await settle(pool, world, later(45), clock=clock)
     await evaluator(pool).evaluate(TENANT, later(45))
@@ -220,3 +281,27 @@ async def test_only_on_the_wall_clock_the_far_past_opens_no_alerts(pool: Pool, c
 
     assert (len(told) == 0) == (clock == "wall")
     assert len([alert for alert in (await alerts_of(pool)).values() if alert.opened_at > later(20)]) > 12
+
+
+async def test_the_command_tells_what_would_go_and_deletes_nothing(pool: Pool, database: str) -> None:
+    await add_tenant(pool, clock="wall")
+    await pool.execute(
+        "insert into dead_letter (tenant, shard, log_offset, mark, reason, created_at)"
+        " values ('acme', 0, 1, 0, 'no event', '2020-01-01')"
+    )
+
+    async def run(*options: str) -> bytes:
+        command = [sys.executable, "-m", "services.cli", "retention", *options]
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", "UPTAKE_DATABASE": database},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await process.communicate()
+        return printed
+
+    assert await run("--dry-run") == b'{"dead_letter": 1}\n'
+    assert await pool.fetchval("select count(*) from dead_letter") == 1
+    assert await run() == b'{"dead_letter": 1}\n'
+    assert await pool.fetchval("select count(*) from dead_letter") == 0

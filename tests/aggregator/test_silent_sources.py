@@ -1,14 +1,17 @@
 """A stopped webhook looks like an outage, never like people who stay away. On real Postgres."""
 
+import json
 from collections import Counter
 from datetime import datetime, timedelta
 
+import jsonschema
 import pytest
 
 from services.postgres import Pool
 from tests.aggregator.evaluation import evaluator
 from tests.aggregator.settle import TENANT, alerts_of, changes_of, connections_of, settle, write_facts
 from tests.aggregator.world import MONDAY, World, at, crew, later, users
+from tests.stack import ROOT
 
 CREW = crew(20)
 EARLY, MIDWEEK = users(CREW)[:8], users(CREW)[8:]
@@ -155,3 +158,12 @@ async def test_what_is_not_read_yet_is_not_missing(pool: Pool) -> None:
     await pool.execute("INSERT INTO position (shard, drained_at) VALUES (0, $1)", later(15, 10))
 
     assert await judged(pool, worked(later(16, 12), LOST), later(16, 12)) == {}
+
+
+async def test_the_alert_is_as_it_is_published(pool: Pool) -> None:
+    await settle(pool, worked(later(14)), later(14), clock="wall")
+    await judged(pool, worked(later(15, 18), LOST), later(15, 18))
+
+    (change,) = await pool.fetch("SELECT body FROM alert_change")
+
+    jsonschema.validate(change["body"], json.loads((ROOT / "schemas/json/alert.json").read_text()))

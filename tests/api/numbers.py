@@ -76,9 +76,7 @@ async def add_contribution(
 
 
 async def measure(connection: Connection, newest: date = NEWEST, tenant: str = "acme") -> None:
-    """Say that everybody was counted in for the forty weeks up to ``newest``, that the tenant has events, and that
-    its directory was approved.
-    """
+    """Say that everybody was counted in for forty weeks, that there are events, and that the directory is approved."""
     await connection.execute("update tenant set quality_approved_at = $2 where id = $1", tenant, KNOWN)
     await connection.execute(
         """insert into measured_week (tenant, week, known_at)

@@ -21,6 +21,10 @@ NEEDS = {
     "DELETE /v1/keys/{key_id}": "manage",
     "PUT /v1/directory/people": "manage",
     "GET /v1/directory/people": "read",
+    "PUT /v1/directory/people/{user:path}/absences": "manage",
+    "GET /v1/directory/people/{user:path}/absences": "read",
+    "GET /v1/directory/quality": "read",
+    "POST /v1/directory/quality/approve": "manage",
     "GET /v1/directory/teams": "read",
     "GET /v1/directory/roles": "read",
     "POST /v1/waves": "manage",
@@ -83,6 +87,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/waves": {"id": "w", "name": "w", "go_live": "2026-03-02"},
     "PATCH /v1/tenants/{tenant}": {"name": "x"},
     "PUT /v1/directory/people": [],
+    "PUT /v1/directory/people/{user:path}/absences": [],
 }
 
 

@@ -71,6 +71,21 @@ async def test_an_import_does_not_bring_back_who_was_erased(api: Client) -> None
     assert answer["errors"] == [{"row": 1, "column": "user", "reason": "was erased and is not taken again"}]
 
 
+async def test_an_identity_provider_does_not_bring_back_who_was_erased(
+    api: Client, connect: Connect, pool: Pool
+) -> None:
+    await hire(api, "ada")
+    await api.delete("/v1/people/ada")
+    await pool.execute("delete from person where user_id = 'ada'")  # as the owner of the shard does
+    made = (await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["manage"]})).json()["key"]
+    user = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada"}
+
+    answer = await connect(made).post("/scim/v2/Users", json=user)
+
+    assert answer.status_code == 409
+    assert "was erased" in answer.json()["detail"]
+
+
 async def test_a_silent_source_is_said_to_be_and_its_days_are_marked(api: Client, pool: Pool) -> None:
     since = datetime(2026, 3, 1, 9, tzinfo=UTC)
     await pool.execute(

@@ -72,6 +72,18 @@ async def test_days_spent_elsewhere_are_explained_where_they_were_spent(told: Cl
     assert (tuesday["num"], tuesday["den"], tuesday["numerator"]) == (2, 3, ["ada", "dora"])
 
 
+async def test_days_to_come_explain_nothing(told: Client, pool: Pool) -> None:
+    monday, wednesday = week(4), week(4) + timedelta(days=2)
+    await add_cells(pool, [("M10", monday, 1, 1), ("M10", wednesday, 0, 2), ("M11", monday, 1, 2)])
+    await add_contribution(pool, "ada", monday, {"M10@0": (1, 1), "M10@2": (0, 1), "M11": (1, 1)})
+    await add_contribution(pool, "bo", monday, {"M10@2": (0, 1), "M11": (0, 1)})
+
+    body = await explained(told, "adoption.daily_rate", at=str(monday))
+
+    assert (body["num"], body["den"], body["numerator"], body["denominator"]) == (1, 1, ["ada"], ["ada"])
+    assert [day["day"] for day in body["days"]] == [str(monday)]
+
+
 async def test_pages_follow_one_another(told: Client) -> None:
     first = await explained(told, "adoption.daily_rate", limit=2)
     second = await explained(told, "adoption.daily_rate", limit=2, cursor=first["next"])

@@ -205,6 +205,7 @@ async def test_absences_are_replaced_and_shown(api: Client, pool: Pool) -> None:
     ("body", "status"),
     [
         (b"{", 400),
+        (b"\xff", 400),
         (b"{}", 422),
         (b"7", 422),
         (b'[{"from": "2026-04-08"}]', 422),

@@ -114,6 +114,22 @@ async def test_who_connected_is_told_as_of_the_end_of_a_window(api: Client, pool
     ]
 
 
+async def test_days_to_come_are_in_no_number(api: Client, pool: Pool) -> None:
+    await measure(pool)
+    tomorrow = week(4) + timedelta(days=1)
+    await add_cells(pool, [("M10", week(4), 4, 5), ("M10", tomorrow, 0, 5), ("M11", week(4), 4, 5)])
+    await add_cells(pool, [("M1:3", week(0), 6, 6), ("M1:3", tomorrow, 0, 4)])
+    today = {"from": str(week(4)), "to": str(week(4) + timedelta(days=6))}
+
+    (daily,) = await values(api, "adoption.daily_rate", **today)
+    (month,) = await values(api, "adoption.daily_rate", **today, window="month")
+    (connected,) = await values(api, "access.connected_by", **today, n="3")
+
+    assert (daily["num"], daily["den"], daily["state"]) == (4, 5, "open")
+    assert (month["num"], month["den"]) == (4, 5)
+    assert (connected["num"], connected["den"]) == (6, 6)
+
+
 async def test_a_feature_is_reached_by_a_share_of_those_expected(api: Client, pool: Pool) -> None:
     await measure(pool)
     await add_cells(pool, [("M21:a%40b", week(0), 3, 0), ("M11", week(0), 9, 12), ("M24", week(0), 2, 8)])
@@ -184,6 +200,24 @@ async def test_a_silent_source_makes_its_windows_unknown_until_they_are_filled(a
     assert {item["value"] for item in filled} == {0.75}
 
 
+async def test_a_silence_is_about_what_happened_in_it(api: Client, pool: Pool) -> None:
+    await measure(pool)
+    await add_cells(pool, [("M8", week(number), 1, 12) for number in range(4)])
+    await add_cells(pool, [("M1:3", week(0), 5, 6), ("M6:30", week(2), 5, 6)])
+    await pool.execute(
+        """insert into silence (tenant, source, since, opened_at, until, expected, seen, state)
+           values ('acme', 'crm', '2026-02-14 10:00Z', '2026-02-14 14:00Z', '2026-02-15 08:00Z', 90, 0, 'over')"""
+    )
+
+    unused = await values(api, "licence.unused_share")
+    connected = await values(api, "access.connected_by", n="3")
+    retained = await values(api, "access.retained", n="30")
+
+    assert [item["reason"] for item in unused] == [None, "source_silent", "source_silent", "source_silent"]
+    assert [item["reason"] for item in connected] == [None] * 4
+    assert [item["reason"] for item in retained[2:]] == ["source_silent"] * 2
+
+
 async def test_of_a_hidden_group_nothing_is_told(api: Client, pool: Pool) -> None:
     await measure(pool)
     everyday = [week(0) + timedelta(days=number) for number in range(28)]
@@ -201,6 +235,27 @@ async def test_of_a_hidden_group_nothing_is_told(api: Client, pool: Pool) -> Non
     assert hidden == {"num", "den", "value", "excluded", "beside", "parameter", "knowledge_time"}
     assert [item["reason"] for item in daily[7:21]] == ["suppressed"] * 13 + [None]
     assert [item["reason"] for item in connected] == [None, "suppressed", "suppressed", "suppressed"]
+
+
+async def test_of_a_hidden_group_not_even_what_it_was_counted_for_is_told(api: Client, pool: Pool) -> None:
+    await measure(pool)
+    await add_cells(
+        pool,
+        [("M11", week(number), 9, 12) for number in range(4)],
+        revision=1,
+        known_at=datetime(2026, 2, 27, tzinfo=UTC),
+    )
+    await add_cells(pool, [("M21:quote", week(0), 3, 0), ("M21:payroll", week(1), 1, 0)])
+    await hide(pool, week(1))
+
+    told = [(item["window"]["start"], item["parameter"]) for item in await values(api, "behaviour.feature_reach")]
+    listed = (await api.get("/v1/metrics", params={**GROUP, **SPAN, "limit": 1000})).text
+    weekly = await values(api, "adoption.weekly_rate")
+
+    shown = [(str(week(number)), {"feature": "quote"}) for number in (0, 2, 3)]
+    assert told == [(str(week(1)), None), *shown]
+    assert "payroll" not in listed
+    assert [(item["state"], item["revision"]) for item in weekly[:2]] == [("restated", 1), ("final", 0)]
 
 
 async def test_groups_are_not_told_of_before_the_directory_is_good_enough_or_approved(api: Client, pool: Pool) -> None:
@@ -312,6 +367,7 @@ async def test_all_metrics_of_a_group_are_listed_page_by_page(api: Client, pool:
     ("path", "params", "parameter"),
     [
         pytest.param("", {"dimension": "team"}, "key", id="a dimension without a key"),
+        pytest.param("/adoption.weekly_rate", {"key": "north"}, "key", id="a key without a dimension"),
         pytest.param("", {**GROUP, "from": "2026-03-02", "to": "2026-03-01"}, "from", id="from after to"),
         pytest.param("", {**GROUP, "from": "2020-01-01", "to": "2026-03-01"}, "from", id="six years"),
         pytest.param("", {"dimension": "person", "key": "x"}, "dimension", id="another dimension"),
@@ -403,3 +459,41 @@ async def test_a_window_ends_where_the_last_of_its_people_have_ended_it(api: Cli
     after = (await values(api, "adoption.weekly_rate", **asked))[0]["state"]
 
     assert (before, after) == ("provisional", "open")
+
+
+async def test_the_numbers_of_another_tenant_are_not_told(api: Client, pool: Pool) -> None:
+    assert (await api.post("/v1/tenants", json={"id": "other", "privacy": {"min_group": 1}})).status_code == 201
+    for tenant in ("acme", "other"):
+        await measure(pool, tenant=tenant)
+    await add_cells(pool, [("M11", week(number), 9, 12) for number in range(4)], tenant="other")
+
+    mine = await values(api, "adoption.weekly_rate")
+    paged = (await api.get("/v1/metrics", params={**GROUP, **SPAN, "limit": 1000})).json()["items"]
+    theirs = await api.get(
+        "/v1/metrics/adoption.weekly_rate", params={**GROUP, **SPAN}, headers={"Uptake-Tenant": "other"}
+    )
+
+    assert {item["num"] for item in [*mine, *paged]} == {None}
+    assert {item["num"] for item in theirs.json()["items"]} == {9}
+
+
+@pytest.mark.parametrize(
+    "metric", ["adoption.daily_rate", "adoption.level", "adoption.change_vs", "access.connected_by"]
+)
+async def test_the_ends_of_time_are_answered(api: Client, pool: Pool, metric: str) -> None:
+    await measure(pool)
+    await add_cells(pool, [("M11", FIRST_DAY, 9, 12), ("M1:1", FIRST_DAY, 9, 12)])
+    for asked in (
+        {"from": "1900-01-01", "to": "1900-01-03"},
+        {"from": "2199-12-30", "to": "2200-12-31"},
+        {"to": "1900-01-01"},
+        {"from": "2200-12-31"},
+    ):
+        answer = await api.get(f"/v1/metrics/{metric}", params={**GROUP, **asked})
+        assert answer.status_code == 200, (asked, answer.text)
+    for instant in ("1900-01-01T00:00:00Z", "2200-12-31T23:59:59+14:00"):
+        overview = await api.get("/v1/metrics", params={**GROUP, "as_of": instant})
+        assert overview.status_code == 200, overview.text
+    for day in ("1900-01-01", "2200-12-31"):
+        why = await api.get("/v1/metrics/adoption.daily_rate/explain", params={**GROUP, "at": day})
+        assert why.status_code == 200, why.text

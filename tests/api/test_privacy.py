@@ -170,6 +170,24 @@ async def test_a_long_list_of_people_is_one_look(api: Client, connect: Connect) 
     assert await looks(api) == [("/v1/directory/people", None, 101)]
 
 
+async def test_a_higher_bound_hides_all_groups_until_it_is_known_which_are_large_enough(
+    api: Client, pool: Pool
+) -> None:
+    await pool.execute(
+        """insert into contribution (tenant, kind, subject, week, team, role, counts, known_at)
+           values ('acme', 'person', 'anna', '2026-03-02', 'North', 'rep', '{}', now()),
+                  ('acme', 'person', 'bo', '2026-03-02', 'North', null, '{}', now())"""
+    )
+    hidden = "select dimension, key from hidden_group where week = '2026-03-02' order by 1"
+
+    await api.patch("/v1/tenants/acme", json={"name": "Acme"})
+    assert not await pool.fetch(hidden)
+    await api.patch("/v1/tenants/acme", json={"privacy": {"min_group": 2}})
+
+    assert [tuple(row) for row in await pool.fetch(hidden)] == [("role", "rep"), ("team", "North")]
+    assert await pool.fetchval("select exists (select from dirty where kind = 'tenant')")
+
+
 async def test_hidden_groups_are_hidden_on_every_surface(api: Client, connect: Connect, pool: Pool) -> None:
     people = [{"user": f"u{n}", "team": "North" if n < 6 else "South", "role": "rep"} for n in range(12)]
     await api.put("/v1/directory/people", json=people)

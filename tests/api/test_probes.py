@@ -77,7 +77,8 @@ async def test_a_scrape_shows_adoption_to_the_keys_that_may_know(
            ('acme', 'w', 14, 0, 8, false, '{}', 'login-source-stale')"""
     )
     await pool.execute(
-        "insert into wave (tenant, id, name, go_live) values ('acme', 'w', 'W', '2026-03-02'), ('acme', 'v', 'V', now())"
+        """insert into wave (tenant, id, name, go_live)
+           values ('acme', 'w', 'W', '2026-03-02'), ('acme', 'v', 'V', '2026-03-02')"""
     )
     await measured(pool)
     await measured(pool, "other")

@@ -4,7 +4,19 @@ import random
 from datetime import date, timedelta
 from itertools import pairwise
 
-from services.api.spells import BEGINNING, Spell, Terms, changed, counted, current, first
+from services.api.spells import (
+    BEGINNING,
+    DATED,
+    LASTING,
+    Spell,
+    Terms,
+    changed,
+    counted,
+    current,
+    difference,
+    first,
+    told,
+)
 
 START = date(2026, 1, 1)
 
@@ -58,3 +70,41 @@ def test_another_manager_is_no_other_counting() -> None:
 
 def test_before_the_first_spell_the_next_one_is_current() -> None:
     assert current(first(terms("A"), START), START - timedelta(days=9)) == Spell(START, None, terms("A"))
+
+
+def test_what_is_told_of_some_terms_leaves_the_others_and_holds_from_when_it_should() -> None:
+    days = [START + timedelta(days=n) for n in range(-5, 40)]
+    for seed in range(400):
+        rng = random.Random(seed)
+        today = START + timedelta(days=rng.randint(0, 10))
+        spells = first(terms("A"), None)
+        calendar = dict.fromkeys(days, terms("A"))
+        for _ in range(rng.randint(1, 6)):
+            values = {
+                name: value
+                for name, value in (
+                    ("team", rng.choice("AB")),
+                    ("manager", rng.choice(["x", None])),
+                    ("location", rng.choice(["Kiel", None])),
+                    ("champion", rng.random() < 0.5),
+                    ("work_days", rng.choice([(1, 2), None])),
+                )
+                if rng.random() < 0.5
+            }
+            since = rng.choice([None, START + timedelta(days=rng.randint(0, 30))])
+            before, standing = list(spells), calendar[since or today]
+            spells = told(spells, values, effective_from=since, today=today)
+            moved = {name for name, value in values.items() if value != getattr(standing, name)}
+            if since is not None:
+                calendar |= {day: standing._replace(**values) for day in days if day >= since}
+            else:
+                lasting = {name: values[name] for name in moved & set(LASTING)}
+                calendar = {day: held._replace(**lasting) for day, held in calendar.items()}
+                if moved & set(DATED):
+                    calendar |= {day: standing._replace(**values) for day in days if day >= today}
+            assert by_day(spells, days) == list(calendar.values())
+            assert all(a.end == b.start and a.terms != b.terms for a, b in pairwise(spells))
+            assert difference(before, spells) == next(
+                (day for day in [BEGINNING, *days] if by_day(before, [day]) != by_day(spells, [day])), None
+            )
+            assert told(spells, values, effective_from=since, today=today) == spells

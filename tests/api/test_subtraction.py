@@ -21,10 +21,10 @@ from tests.api.conftest import Client, Clock, Connect
 from tests.metrics.test_suppression import Attacker, Group
 
 K = 5
-TEAMS = {"North": 4, "South": 6, "West": 17, "East": 9, None: 3}
+TEAMS = {"North": 4, "South": 6, "West": 17, "East": 11, None: 3}
 """Four are too few; three are in no team."""
 COLUMNS = ("team", "role", "function", "location", "segment")
-WAVES = {"one": ["West", "East", "South"], "two": ["North"]}
+WAVES = {"one": ["West", "East"], "two": ["North", "South"]}
 
 
 def office_people() -> list[dict[str, str | None]]:
@@ -32,11 +32,11 @@ def office_people() -> list[dict[str, str | None]]:
     people: list[dict[str, str | None]] = []
     for team, size in TEAMS.items():
         for number in range(size):
-            place = {"North": "Kiel", "South": "Kiel", "West": "Bonn", "East": "Bonn" if number < 7 else "Ulm"}
+            place = {"North": "Kiel", "South": "Kiel", "West": "Bonn", "East": "Bonn" if number < 5 else "Ulm"}
             people.append(
                 {
                     "team": team,
-                    "role": "lead" if number == 0 else "sales" if number % 3 else "agent",
+                    "role": "lead" if number < 2 else "sales" if number % 3 else "agent",
                     "function": "Field" if team in ("West", "East") else "Inside",
                     "location": place.get(team or "", "Ulm"),
                     "segment": "A" if number % 2 else None,
@@ -67,7 +67,10 @@ def attacker(shown: set[Group]) -> Attacker:
 @pytest.fixture
 async def office(pool: Pool) -> Office:
     """The people at work for four weeks, counted and measured."""
-    made, rng = await Office.open(pool, min_group=K, individual_visibility="off"), random.Random(5)
+    made, rng = (
+        await Office.open(pool, min_group=K, individual_visibility="off", quality_approved_at=NOW),
+        random.Random(5),
+    )
     for place, person in enumerate(PEOPLE):
         await made.person(f"u{place}", team=person["team"], role=person["role"])
         await pool.execute(

@@ -108,6 +108,14 @@ async def test_a_record_waits_for_what_its_policy_asks(api: Client, desk: Pool) 
     assert [reason["reason"] for reason in found["late"]["reasons"]] == ["stale_close_date"]
 
 
+async def test_whoever_makes_a_record_for_somebody_else_does_not_own_it(api: Client, desk: Pool) -> None:
+    async with transaction(desk) as tx:
+        await tell(tx, "made", "created", NOON - timedelta(hours=1), behalf="eve", fields={"Amount": "empty"})
+        await counted(tx, "opportunity\tmade", "ada", "north")
+
+    assert [item["owner"] for item in (await listed(api))["items"]] == [None]
+
+
 async def test_a_won_deal_waits_for_its_handover(api: Client, desk: Pool) -> None:
     registry = {
         "objects": {

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services import installation, migrate
+from services import installation, migrate, postgres
 from tests.command.conftest import Run
 from tests.stack import Stack
 
@@ -164,6 +164,29 @@ def test_the_doctor_says_what_to_do(uptake: Run, empty_database: str) -> None:
     assert done.returncode == 1
     assert f"FAIL schema   at nothing, wanted {migrate.head()}: run uptake migrate" in done.stdout
     assert len(done.stdout.splitlines()) == 6
+
+
+async def test_rebuild_says_what_differs_and_puts_it_right_unless_it_was_only_to_look(
+    uptake: Run, running: Stack
+) -> None:
+    connection = await postgres.connect(database := running.ready["database"], name="tests")
+    await connection.execute(
+        "insert into window_delta (tenant, dimension, key, days, day, shard, licensed)"
+        " values ('acme', 'team', 'ghosts', 7, '2026-01-05', 0, 3)"
+    )
+    await connection.close()
+    looked = uptake("rebuild", "--check", database=database)
+    repaired = uptake("rebuild", "acme", database=database)
+    again = uptake("rebuild", "--check", database=database)
+    nobody = uptake("rebuild", "nobody", database=database)
+    lines = [json.loads(line) for line in looked.stdout.splitlines()]
+
+    assert [looked.returncode, repaired.returncode, again.returncode, nobody.returncode] == [1, 0, 0, 1]
+    assert nobody.stderr == "uptake: no such tenant: nobody\n"
+    assert all(line.keys() == {"tenant", "table", "rows", "differing"} for line in lines)
+    assert [line["differing"] for line in lines if line["table"] == "window_delta"] == [1]
+    assert '"differing":1' in repaired.stdout
+    assert '"differing":1' not in again.stdout
 
 
 def test_migrate_and_topics_prepare_empty_engines_and_may_be_repeated(

@@ -6,6 +6,7 @@ Nothing of ``services.metrics`` is used but the shapes of what goes in.
 import math
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import holidays
@@ -15,6 +16,10 @@ from services.metrics.shape import Act, Groups, Person, Policy, Role, Spell, Wav
 DAY = timedelta(days=1)
 FAR = 900
 """Days after which the model gives up looking for one."""
+CALENDARS = {
+    "PT": holidays.country_holidays("PT"),
+    "DE-BY": holidays.country_holidays("DE", subdiv="BY"),
+}
 ORDER = ["not_live", "unlicensed", "leaver", "on_leave", "opted_out", "non_human", "short_presence"]
 
 
@@ -28,6 +33,9 @@ class Model:
             rank = (max(wave.go_live, wave.since), wave.go_live, wave.wave)
             if self.wave is None or rank < (max(self.wave.go_live, self.wave.since), self.wave.go_live, self.wave.wave):
                 self.wave = wave
+        self.working = cache(self._working)
+        self.hindrances = cache(self._hindrances)
+        self.ever_licensed = True
         self.zero = self._zero()
 
     # What holds on a day
@@ -46,12 +54,9 @@ class Model:
         return any(day in absence for absence in self.person.absences)
 
     def holiday(self, day: date) -> bool:
-        if self.person.calendar in {"PT", "DE-BY"}:
-            country, _, land = self.person.calendar.partition("-")
-            return day in holidays.country_holidays(country, subdiv=land or None)
-        return day in self.policy.holidays
+        return day in CALENDARS.get(self.person.calendar or "", self.policy.holidays)
 
-    def working(self, day: date) -> bool:
+    def _working(self, day: date) -> bool:
         spell = self.spell(day)
         contract = self.policy.work_days if spell is None or spell.work_days is None else spell.work_days
         return day.isoweekday() in contract and not self.holiday(day)
@@ -79,6 +84,7 @@ class Model:
                 break
             day += DAY
         else:
+            self.ever_licensed = False
             return None
         if not self.on_leave(day):
             return day
@@ -103,17 +109,12 @@ class Model:
 
     # Who is expected
 
-    def hindrances(self, day: date) -> set[str]:
+    def _hindrances(self, day: date) -> set[str]:
         """Everything that stands against ``day``."""
         spell, ended = self.spell(day), self.person.active.end
         found: set[str] = set()
         if self.zero is None:
-            start = self.person.active.start
-            if self.wave is not None:
-                start = max(start, self.wave.go_live, self.wave.since)
-            lacks_wave = self.policy.waves and self.wave is None
-            ever = any(self.licensed(start + n * DAY) for n in range(FAR))
-            found.add("not_live" if lacks_wave or ever else "unlicensed")
+            found.add("not_live" if self.ever_licensed else "unlicensed")
         elif day < self.zero:
             found.add("not_live")
         if not self.licensed(day):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
-from services.metrics.people import connects, contribute, first_connecting_day
+from services.metrics.activity import connects, first_connecting_day
+from services.metrics.people import contribute
 from services.metrics.shape import Act, Contribution, Counts, Interval, Person, Policy, Spell, WaveStart
 
 MONDAY = date(2026, 3, 2)

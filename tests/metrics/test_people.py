@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.metrics.people import connects, contribute, first_connecting_day
+from services.metrics.activity import connects, first_connecting_day
+from services.metrics.people import contribute
 from services.metrics.shape import Act, Count, Interval, Person, Policy, Role, Spell, WaveStart
 from tests.metrics.people import LONG_AGO, MONDAY, act, day, person, span, tenant, through, told
 

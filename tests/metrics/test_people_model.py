@@ -8,8 +8,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from services.metrics import acts as working
+from services.metrics.activity import connects, first_connecting_day
 from services.metrics.calendar import counted_day_after, working_day_after
-from services.metrics.people import connects, contribute, first_connecting_day
+from services.metrics.people import contribute
 from services.metrics.presence import day_zero, eligible
 from services.metrics.shape import Act, Contribution, Interval, Person, Policy, Role, Spell, WaveStart, week_of
 from tests.metrics.model import DAY, Model, Week
@@ -138,7 +139,7 @@ acts = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(person=people, policy=policies, done=st.lists(acts, max_size=12), data=st.data())
 def test_a_contribution_is_what_the_definition_says(
     person: Person, policy: Policy, done: list[Act], data: st.DataObject
@@ -173,7 +174,7 @@ def agree(told: Contribution | None, week: Week) -> None:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(person=people, policy=policies, day=near(20))
 def test_day_zero_who_is_eligible_and_the_clock_are_what_the_definition_says(
     person: Person, policy: Policy, day: date

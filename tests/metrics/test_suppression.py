@@ -107,6 +107,21 @@ def test_the_order_of_the_people_changes_nothing(atoms: Atoms, k: int, chance: o
     assert hidden(dict(shuffled), k) == hidden(atoms, k)
 
 
+@given(WEEKS, st.integers(2, 6))
+@settings(max_examples=30, deadline=None)
+def test_what_is_gone_anyway_need_not_be_hidden_again(atoms: Atoms, k: int) -> None:
+    gone = hidden(atoms, k)
+    fewer = {groups: size - 1 for groups, size in atoms.items()}
+
+    more = {**gone, **hidden(fewer, k, set(gone))}
+
+    assert not {group for group in hidden(atoms, k, set(gone)).items() if group not in gone.items()}
+    attacker = Attacker({groups: size for groups, size in fewer.items() if size}, more)
+    for number in (1, 2):
+        for chosen in combinations(range(len(attacker.atoms)), number):
+            assert attacker.count(chosen) >= k or not attacker.knows(chosen)
+
+
 CASES = [
     pytest.param(
         teams(North=4, South=6, West=9),

@@ -46,6 +46,7 @@ class Story:
         privacy = {"min_group": settings.pop("min_group", 1)}
         made = {"id": name, "clock": "event", "privacy": privacy, **settings}
         assert self.api.post("/v1/tenants", json=made).status_code == 201
+        assert self.api.post("/v1/directory/quality/approve").status_code == 200
 
     def people(self, *users: str, effective_from: str = "", **values: Any) -> None:
         """Put ``users`` into the directory, all with the same ``values``."""
@@ -254,3 +255,40 @@ def test_an_event_that_comes_weeks_late_restates_its_week(told: Tell) -> None:
 
     week = story.week("adoption.weekly_rate")
     assert (week["num"], week["den"], week["state"], week["revision"]) == (2, 2, "restated", 1)
+
+
+def test_who_came_not_back_is_found_from_the_verdict_down_to_the_names(told: Tell) -> None:
+    """Six weeks after the go-live half of the team stays away, and one has moved."""
+    story = told("fall")
+    team = [f"n{number}" for number in range(8)]
+    story.people(*team, team="North")
+    story.people("s1", "s2", team="South")
+    story.go_live("2026-02-27")
+    for week in range(6):
+        here = team if week < 5 else team[:3]
+        for day in range(2, 7):
+            at = date(2026, 3, day) + timedelta(weeks=week)
+            story.act(f"{at}T09:00:00Z", *here, "s1", "s2")
+    story.people("n2", team="South", effective_from="2026-04-06")
+    story.now("2026-04-15T12:00:00Z")
+    north = {"dimension": "team", "key": "North"}
+
+    level = story.week("adoption.level", "2026-04-06", **north)
+    assert (level["level"], level["verdict"], level["phase"]) == (0, "drifting", "stabilization-2")
+    assert level["gates"][0] | {"layer": None} == {
+        "layer": None,
+        "metric": "adoption.daily_rate",
+        "parameter": None,
+        "num": 10,
+        "den": 35,
+        "target": 85,
+        "passed": False,
+        "reason": None,
+    }
+    change = story.week("adoption.weekly_rate", "2026-04-06", baseline="week1", **north)["change"]
+    assert (change["num"], change["den"], change["window"]["start"]) == (8, 8, MONDAY)
+    assert (change["people"]["lost"], change["people"]["moved_out"]) == (5, {"people": 1, "hits": 1})
+    assert change["parts"]["moved_out"] == 0, "who moved was as active as the others"
+    asked = {**north, "at": "2026-04-06"}
+    why = story.api.get("/v1/metrics/adoption.weekly_rate/explain", params=asked).json()
+    assert (why["numerator"], why["denominator"]) == (["n0", "n1"], ["n0", "n1", "n3", "n4", "n5", "n6", "n7"])

@@ -138,5 +138,4 @@ async def test_disturbed_data_is_what_a_rebuild_makes_of_it_and_what_was_spoilt_
     assert [each.table for each in found if each.differing] == []
     assert {"window_delta", "metric_cell"} <= {each.table for each in found if each.rows}
     assert sum(each.differing for each in await rebuilt(product, tenant)) > 0
-    assert sum(each.differing for each in await rebuilt(product, tenant, check=True)) == 0
     assert " 0 differ; " in compare(product, data, "mix", "--tenant", tenant, "--no-replay")

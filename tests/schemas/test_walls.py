@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import Table
 
 from schemas.tables import metadata
-from services import postgres
+from services import migrate, postgres
 from services.api.store.sessions import Walled, reading, writing
+from services.embedded import Postgres
 from services.postgres import Connection, Pool
+from tests.databases import Databases
 
 WALLED = [table.name for table in metadata.sorted_tables if "tenant" in table.columns] + ["tenant", "idempotency"]
 SHARED = {"claimed", "installation", "letter_position", "log_gap", "position"}
@@ -43,7 +45,7 @@ async def fill(connection: Connection, table: Table, tenant: str) -> None:
 
 
 @pytest.fixture(scope="module")
-async def wall(postgres_server: postgres.Any, databases: postgres.Any) -> AsyncIterator[Pool]:
+async def wall(postgres_server: Postgres, databases: Databases) -> AsyncIterator[Pool]:
     """A database with a row of each of two tenants in every table."""
     name = await databases.lend()
     pool = await postgres.connect_pool(postgres_server.url(name), name="tests")
@@ -115,3 +117,25 @@ async def test_nothing_of_a_session_stays_behind(wall: Pool) -> None:
         assert await tx.fetchval("select current_user") != "uptake_tenant"
         assert not await tx.fetchval("select current_setting('uptake.tenant', true)")
         assert await tx.fetchval("select count(*) from tenant") == 2
+
+
+async def test_an_account_that_may_make_no_roles_migrates_and_works(databases: Databases, empty_database: str) -> None:
+    name = empty_database.rpartition("/")[2]
+    await databases.run("create role plain login")
+    pool = None
+    try:
+        await databases.run(f"alter database {name} owner to plain")
+        url = empty_database.replace("//uptake@", "//plain@")
+        await migrate.upgrade(url)
+        pool = await postgres.connect_pool(url, name="tests")
+        async with writing(Walled(pool, "acme")) as tx:
+            assert await tx.fetchval("select current_user") == "plain"
+            await tx.execute("insert into tenant (id, name) values ('acme', 'Acme')")
+    finally:
+        if pool is not None:
+            await postgres.close_pool(pool)
+        await databases.run(f"alter database {name} owner to uptake")
+        connection = await postgres.connect(empty_database, name="tests")
+        await connection.execute("drop owned by plain")
+        await connection.close()
+        await databases.run("drop role plain")

@@ -2,7 +2,7 @@
 
 Revision: 0003
 Follows: 0002
-Written: 2026-11-22 12:01:10.331457
+Written: 2026-11-22 12:52:21.330435
 """
 
 import sqlalchemy as sa
@@ -54,13 +54,9 @@ def upgrade() -> None:
         postgresql_partition_by="RANGE (at)",
     )
     op.create_index(
-        "ix_activity_owner",
-        "activity",
-        ["tenant", "owner"],
-        unique=False,
-        postgresql_where=sa.text("owner IS NOT NULL"),
+        "ix_activity_owner", "activity", ["tenant", "owner"], unique=False, postgresql_where=sa.text("owner != user_id")
     )
-    op.create_index("ix_activity_person", "activity", ["tenant", "user_id"], unique=False)
+    op.create_index("ix_activity_person", "activity", ["tenant", "user_id", "at"], unique=False)
     op.create_index(
         "ix_activity_record",
         "activity",
@@ -88,7 +84,13 @@ def upgrade() -> None:
             "low", sa.Date(), nullable=True, comment="the first UTC day something changed on; null: from the beginning"
         ),
         sa.Column("high", sa.Date(), nullable=True, comment="the last; null: without end"),
-        sa.Column("queued_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "queued_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="infinity: it cannot be measured, and waits for somebody to look",
+        ),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_dirty")),
     )
     op.create_index("ix_dirty_tenant_seq", "dirty", ["tenant", "seq"], unique=False)
@@ -263,6 +265,9 @@ def upgrade() -> None:
             sa.DateTime(timezone=True),
             nullable=True,
             comment="what was queued until then is being measured; null: nothing is",
+        ),
+        sa.Column(
+            "through", sa.DateTime(timezone=True), nullable=True, comment="what was queued until then is measured"
         ),
         sa.Column(
             "known_at",

@@ -8,6 +8,7 @@ when another source had events in it: where everything stops, time stops.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -23,7 +24,7 @@ GONE: Final = timedelta(days=35)
 """A source that was silent for so long will not come back: its silence ends, and what others sent is judged again."""
 SHORT: Final = timedelta(hours=4)
 """A gap of half a working day keeps nobody from being seen in a week."""
-FILLED: Final = 0.5
+FILLED: Final = Fraction(1, 2)
 """A gap counts as filled when this part of what was expected came in afterwards."""
 REACH: Final = timedelta(hours=WEEK_HOURS * MOST_WEEKS) + GONE + timedelta(days=1)
 """How far back the hours of a source must be known."""

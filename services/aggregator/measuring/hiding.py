@@ -37,12 +37,11 @@ def _hidden(crowds: Sequence[Crowd], k: int) -> dict[Group, str]:
         some = +atoms
         nobodys = {group for groups in atoms.keys() - some.keys() for group in groups}
         alone = nobodys.difference(*some)
-        reasons = {**dict.fromkeys(alone, SMALL), **_found(frozenset(some.items()), k)}
-        found |= {group: reason for group, reason in reasons.items() if found.get(group) != SMALL}
+        found |= {**dict.fromkeys(alone, SMALL), **_found(frozenset(some.items()), k, frozenset(found))}
     return dict(sorted(found.items()))
 
 
 @lru_cache(maxsize=24)
-def _found(atoms: frozenset[tuple[frozenset[Group], int]], k: int) -> dict[Group, str]:
+def _found(atoms: frozenset[tuple[frozenset[Group], int]], k: int, gone: frozenset[Group]) -> dict[Group, str]:
     """Return who is hidden; most weeks have the members of the week before."""
-    return hidden(dict(atoms), k)
+    return hidden(dict(atoms), k, gone)

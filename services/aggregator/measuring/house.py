@@ -3,11 +3,12 @@
 What an open week says of records is said as of the end of the tenant's today, so with each day it is said anew.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -15,14 +16,16 @@ from schemas.fields import DEFAULT, FieldRegistry
 from services.aggregator.domain.measures import MOST_WEEKS, WEEK, Change, Span, Weeks
 from services.aggregator.store import dirty
 from services.aggregator.store import measures as store
+from services.aggregator.store.cells import Standing
 from services.aggregator.store.measures import Case, Measured
 from services.metrics.calendar import local_day
 from services.metrics.policy import policy_of
-from services.metrics.shape import Policy, week_of
+from services.metrics.shape import LOOKBACK, Policy, week_of
 from services.metrics.windows import end_of, is_final
 from services.postgres import Connection
 
 _DAY: Final = timedelta(days=1)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 EVERYTHING: Final = ""
 STANDING: Final = "standing\t"
@@ -33,10 +36,12 @@ STANDING: Final = "standing\t"
 class House:
     """A tenant during one pass. ``cut``: what was queued until then belongs to it; ``known_at``: of what it finds.
 
+    ``queued_at``: since when what is measured now has waited; what follows from it has waited as long.
     ``weeks``, ``day``: which there are, and the tenant's today; None: on the event clock, before the first event.
 
     ``settled_at``: up to which instant windows had become final for whoever looked before; None: none had. ``counted``:
-    the weeks that everybody had been counted in before.
+    the weeks that everybody had been counted in before. ``told_from``, ``people_from``: since when what happened, and
+    what people contributed, is kept.
     """
 
     tenant: str
@@ -48,14 +53,38 @@ class House:
     fields: FieldRegistry
     min_group: int
     zones: Sequence[tzinfo] = (UTC,)
+    queued_at: datetime = _LATEST
     settled_at: datetime | None = None
     counted: Collection[date] = field(default=frozenset())
+    told_from: date | None = None
+    people_from: date | None = None
+    wall: bool = False
 
-    def restates(self, change: Change) -> bool:
-        """Tell whether ``change`` is of a number that was final before."""
-        if self.settled_at is None or week_of(change.cell.day, self.policy.first_day_of_week) not in self.counted:
+    def stands(self, week: date) -> bool:
+        """Tell whether what was counted of ``week`` stays: of what it was made of, not all is kept.
+
+        The newest week and the one before are counted with what there is.
+        """
+        if self.forgotten(week):
+            return True
+        if self.told_from is None:
             return False
-        return is_final(end_of(change.cell.day + timedelta(days=change.days), self.zones), self.settled_at)
+        if week < self.told_from:
+            return True
+        old = self.weeks is not None and week < self.weeks.last - WEEK
+        return old and week < self.told_from + LOOKBACK and week in self.counted
+
+    def forgotten(self, week: date) -> bool:
+        """Tell whether nobody knows any more who was counted in ``week``."""
+        return self.people_from is not None and week < self.people_from
+
+    def standing(self, change: Change) -> Standing:
+        """Return how settled the number was that ``change`` is of."""
+        told = week_of(change.cell.day, self.policy.first_day_of_week) in self.counted
+        if self.settled_at is None or not told:
+            return Standing(told, ended=False, final=False)
+        end = end_of(change.cell.day + change.days * _DAY, self.zones)
+        return Standing(told, ended=end <= self.settled_at, final=is_final(end, self.settled_at))
 
     def week_of(self, day: date) -> date:
         """Return the first day of the week of ``day``."""
@@ -65,6 +94,15 @@ class House:
         """Return the end of ``week`` where the tenant is; of the week that is not over, the end of today."""
         end = week + WEEK
         return end_of(end if self.day is None else min(end, self.day + _DAY), [self.policy.zone])
+
+
+def zones(names: Iterable[str]) -> list[tzinfo]:
+    """Return the time zones of these names; one that nobody knows is nowhere."""
+    found: list[tzinfo] = []
+    for name in names:
+        with suppress(ZoneInfoNotFoundError, ValueError):
+            found.append(ZoneInfo(name))
+    return found or [UTC]
 
 
 def moment_of(case: Case, now: datetime) -> datetime | None:
@@ -124,15 +162,16 @@ def house_of(tenant: str, case: Case, measured: Measured, settled_at: datetime |
         measured.known_at,
         weeks,
         measured.day,
+        queued_at=measured.cut,
         **_counting(case),
         settled_at=settled_at,
         **known,
     )
 
 
-def renewed(house: House, case: Case) -> House:
-    """Return ``house`` with the settings that the tenant has now."""
-    return replace(house, **_counting(case))
+def renewed(house: House, case: Case, queued_at: datetime) -> House:
+    """Return ``house`` with the settings that the tenant has now, to measure what waits since ``queued_at``."""
+    return replace(house, queued_at=queued_at, **_counting(case))
 
 
 def _counting(case: Case) -> dict[str, Any]:
@@ -142,6 +181,9 @@ def _counting(case: Case) -> dict[str, Any]:
         "policy": policy_of(case.settings, waves=case.waves),
         "fields": DEFAULT if told is None else msgspec.convert(told, FieldRegistry),
         "min_group": case.settings["min_group"],
+        "told_from": case.settings["activity_from"],
+        "people_from": case.settings["people_from"],
+        "wall": case.settings["clock"] == "wall",
     }
 
 
@@ -155,7 +197,9 @@ def newly(house: House, before: Measured) -> list[tuple[str, Span]]:
     if house.weeks.first < before.since:
         found.append((EVERYTHING, Span(house.weeks.first + _DAY, before.since - 2 * _DAY)))
     if house.weeks.last > before.week:
+        if before.day is None or before.day + _DAY < before.week + WEEK:  # it was not seen to its end
+            found.append((STANDING, Span(before.week + _DAY, before.week + WEEK)))
         found.append((EVERYTHING, Span(before.week + WEEK + _DAY, house.weeks.last + _DAY)))
     elif before.day is None or house.day > before.day:
-        found.append((STANDING, Span(house.weeks.last + _DAY, house.weeks.last + _DAY)))
+        found.append((STANDING, Span(house.weeks.last + _DAY, max(house.weeks.last + _DAY, house.day))))
     return found

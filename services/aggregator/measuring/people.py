@@ -128,7 +128,7 @@ async def _careers(
     sought: list[Doer] = []
     for user, person in people.items():
         zero = day_zero(person, house.policy)
-        start = None if zero is None else _look_from(before.get(user), zero, spans[user])
+        start = None if zero is None else _look_from(before.get(user), zero, spans[user], house.told_from)
         found[user] = Career(zero, before[user].first_on if zero is not None and start is None else None)
         if start is not None:
             sought.append(Doer(user, identities[user], max(start, _BEGINNING), start, zone_of(person, house.policy)))
@@ -138,11 +138,19 @@ async def _careers(
     return found
 
 
-def _look_from(known: Career | None, zero: date, span: Span) -> date | None:
+def _look_from(known: Career | None, zero: date, span: Span, told_from: date | None) -> date | None:
     """Return from which day on to look for the first activity; None: it is the one that is known.
 
     Where the same day zero was known, nothing that happened before ``span`` is or was the first, unless it is known.
+    A day of which nothing is kept since ``told_from`` stays the first.
     """
+    if (
+        known is not None
+        and known.first_on is not None
+        and told_from is not None
+        and zero <= known.first_on < told_from
+    ):
+        return None
     if known is None or known.day_zero != zero or span.low is None:
         return zero
     low = max(span.low, _BEGINNING) - _DAY

@@ -96,8 +96,8 @@ async def _persons(tx: Connection, house: House, linked: Mapping[str, str | None
 def _meetings(
     house: House, held: Iterable[Held], people: People, persons: Mapping[str, Person]
 ) -> dict[date, list[Meeting]]:
-    """Return the reviews of each week, by the tenant's days."""
-    found: dict[date, list[Meeting]] = {}
+    """Return the reviews of each week, by the tenant's days; one that somebody tells of under two names is one."""
+    found: dict[date, dict[Meeting, None]] = {}
     for meeting in held:
         holder = people.who(meeting.user)
         if holder is None:
@@ -105,8 +105,8 @@ def _meetings(
         day = local_day(meeting.at, house.policy.zone)
         spell = spell_on(persons[holder], day)
         team = None if spell is None else spell.team
-        found.setdefault(house.week_of(day), []).append(Meeting(meeting.at, holder, team))
-    return found
+        found.setdefault(house.week_of(day), {})[Meeting(meeting.at, holder, team)] = None
+    return {week: list(meetings) for week, meetings in found.items()}
 
 
 def _contributions(

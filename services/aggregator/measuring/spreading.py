@@ -21,23 +21,23 @@ async def spread(tx: Connection, house: House, spans: Mapping[str, Span]) -> Non
     for mark, span in spans.items():
         rest = await _next(tx, house, mark, span)
         if rest is not None:
-            await dirty.queue(tx, house.tenant, house.cut, [(Subject("tenant", rest), span)])
+            await dirty.queue(tx, house.tenant, house.queued_at, [(Subject("tenant", rest), span)])
         elif span == Span(None, None) and house.weeks is not None:
             weeks = [(Subject("week", week.isoformat()), Span(week, week)) for week in house.weeks.all()]
-            await dirty.queue(tx, house.tenant, house.cut, weeks)
+            await dirty.queue(tx, house.tenant, house.queued_at, weeks)
 
 
 async def _next(tx: Connection, house: House, mark: str, span: Span) -> str | None:
     """Queue the next part; return the mark of what remains, None: nothing."""
     kind, tab, after = mark.partition("\t")
-    tenant, cut = house.tenant, house.cut
+    tenant, since = house.tenant, house.queued_at
     if kind + tab in (_RECORDS, _STANDING):
         weeks = [] if house.weeks is None or span.low is None else house.weeks.of(span)
         week = None if not weeks else weeks[0] if kind + tab == _STANDING else weeks[0] - WEEK
-        last = await spreading.records(tx, tenant, cut, after, delayed(span), week, AT_ONCE)
+        last = await spreading.records(tx, tenant, since, after, delayed(span), week, AT_ONCE)
         return _TOUCHED if last is None else f"{kind}\t{last}"
     if kind + tab == _TOUCHED:
-        await spreading.touched(tx, tenant, cut, span, delayed(span))
+        await spreading.touched(tx, tenant, since, span, delayed(span))
         return None
-    last = await spreading.people(tx, tenant, cut, after if tab else "", span, AT_ONCE)
+    last = await spreading.people(tx, tenant, since, after if tab else "", span, AT_ONCE)
     return _RECORDS if last is None else f"{_PEOPLE}{last}"

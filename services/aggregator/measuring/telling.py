@@ -1,20 +1,23 @@
 """Which records are to be measured anew because of people: of whom they belong to, who reviews them, and meetings."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final
 
-from services.aggregator.domain.measures import Span
+from services.aggregator.domain.measures import WEEK, Span
 from services.aggregator.measuring.house import House
 from services.aggregator.measuring.people import Outcome
 from services.aggregator.measuring.records import delayed
 from services.aggregator.measuring.writing import Pair
 from services.aggregator.store import reviews as store
 from services.metrics.acts import MEETING
+from services.metrics.records import AFTERMATH
+from services.metrics.shape import Contribution
 from services.postgres import Connection
 
 _DAY: Final = timedelta(days=1)
+_BEGINNING: Final = date(1970, 1, 2)
 
 
 async def tell_records(tx: Connection, house: House, outcome: Outcome) -> None:
@@ -28,22 +31,43 @@ async def tell_records(tx: Connection, house: House, outcome: Outcome) -> None:
         if span.high is None:
             by_low[span.low].append(user)
     for low, users in by_low.items():
-        await store.queue_of_people(tx, house.tenant, house.cut, users, delayed(Span(low, None)))
+        first = _BEGINNING if low is None else max(_BEGINNING, low - AFTERMATH - WEEK)
+        await store.queue_of_people(tx, house.tenant, house.queued_at, users, delayed(Span(low, None)), first)
     met: dict[date, set[str]] = defaultdict(set)
-    for user, week in (*_with_meetings(outcome.pairs), *_meetings(house, outcome)):
+    left: dict[date, set[str]] = defaultdict(set)
+    for before, after in _with_meetings(outcome):
+        met[after.week].add(after.subject.key)
+        left[after.week] |= set() if before is None or before.kept is None else _teams(before.kept)
+    for user, week in _meetings(house, outcome):
         met[week].add(user)
     for week, holders in sorted(met.items()):
+        span = delayed(Span(week + _DAY, None))
         await store.queue_of_meetings(
-            tx, house.tenant, house.cut, sorted(holders), week, delayed(Span(week + _DAY, None))
+            tx, house.tenant, house.queued_at, sorted(holders), week, span, sorted(left[week])
         )
 
 
-def _with_meetings(changed: Sequence[Pair]) -> Iterator[tuple[str, date]]:
-    """Return whose contribution to which week changed that told, or tells, of meetings."""
-    for before, after in changed:
-        told = [kept for kept in (before and before.kept, after.kept) if kept is not None]
-        if any(code.startswith("M19@") for kept in told for code in kept.counts):
-            yield after.subject.key, after.week
+def _with_meetings(outcome: Outcome) -> Iterator[Pair]:
+    """Return the contributions that changed and told, or tell, of meetings, or are of days with meetings.
+
+    Who is not live tells of no meetings, but may hold reviews.
+    """
+    held = {
+        user: {act.at.date() for act in done if act.kind == MEETING}
+        for user, done in outcome.acts.items()
+        if outcome.spans[user].high is None
+    }
+    for pair in outcome.pairs:
+        told = [kept for kept in (pair.before and pair.before.kept, pair.after.kept) if kept is not None]
+        days = held.get(pair.after.subject.key, ())
+        near = any(pair.after.week - _DAY <= day <= pair.after.week + WEEK for day in days)
+        if near or any(code.startswith("M19@") for kept in told for code in kept.counts):
+            yield pair
+
+
+def _teams(kept: Contribution) -> set[str]:
+    """Return the teams that a person counted in."""
+    return {groups.team for groups in (kept.groups, *kept.moves.values()) if groups.team is not None}
 
 
 def _meetings(house: House, outcome: Outcome) -> Iterator[tuple[str, date]]:

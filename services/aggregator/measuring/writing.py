@@ -15,7 +15,7 @@ from services.aggregator.domain.measures import (
     settled,
 )
 from services.aggregator.measuring.house import House
-from services.aggregator.store import cells, contributions, dirty
+from services.aggregator.store import backfill, cells, contributions, dirty
 from services.aggregator.store import hidden as hidden_store
 from services.aggregator.store.contributions import Written
 from services.postgres import Connection
@@ -42,17 +42,23 @@ class Pair(NamedTuple):
 
 async def write(tx: Connection, house: House, pairs: Iterable[Pair]) -> list[Pair]:
     """Write what changed; return it. Who is hidden in weeks with other members is to be found anew."""
-    changed = [pair for pair in pairs if not pair.stays]
+    changed = [pair for pair in pairs if not pair.stays and not house.stands(pair.after.week)]
     sums = no_sums()
     for before, after in changed:
         add_difference(sums, after.week, before.kept if before else None, after.kept)
     changes = settled(sums)
     await _close(tx, house, changed)
     await contributions.write(tx, house.tenant, house.known_at, [pair.after for pair in changed])
-    await cells.add(tx, house.tenant, house.known_at, changes, [house.restates(change) for change in changes])
+    standing = [house.standing(change) for change in changes]
+    await cells.add(tx, house.tenant, house.known_at, changes, standing)
+    if house.wall:
+        restated = [
+            (*change.cell, change.num, change.den) for change, was in zip(changes, standing, strict=True) if was.final
+        ]
+        await backfill.measured(tx, house.tenant, house.known_at, restated)
     moved = sorted({pair.after.week for pair in changed if pair.moved})
     weeks = ((Subject("week", week.isoformat()), Span(week, week)) for week in moved)
-    await dirty.queue(tx, house.tenant, house.cut, weeks)
+    await dirty.queue(tx, house.tenant, house.queued_at, weeks)
     return changed
 
 
@@ -68,8 +74,7 @@ async def _close(tx: Connection, house: House, changed: Iterable[Pair]) -> None:
         if pair.moved and pair.after.kept is not None:
             for place in (pair.after.kept.groups, *pair.after.kept.moves.values()):
                 entered[pair.after.week].update(groups_of(place))
-    for week, groups in sorted(entered.items()):
-        if week in house.counted:
-            crowds = await hidden_store.crowds(tx, house.tenant, week)
-            groups -= {group for crowd in crowds for group in groups_of(crowd.groups)}
-        await hidden_store.close(tx, house.tenant, week, groups)
+    for week in entered.keys() & set(house.counted):
+        for crowd in await hidden_store.crowds(tx, house.tenant, week):
+            entered[week].difference_update(groups_of(crowd.groups))
+    await hidden_store.close(tx, house.tenant, {(week, *group) for week, groups in entered.items() for group in groups})

@@ -1,10 +1,10 @@
-"""Backfills: what changed in numbers that were long told, because events came more than 35 days late.
+"""Backfills: what changed in numbers that were long told, because something came more than 35 days late.
 
 The measurer notes the cells it changed; a stretch of such work is one backfill, which ends when ten minutes bring no
 more. Numbers only: no person is named.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -51,6 +51,31 @@ async def note(tx: Connection, tenant: str, now: datetime, changes: Iterable[Res
         await tx.execute(sql, tenant, now, report)
     else:
         await tx.execute("update backfill set report = $2 where id = $1", row["id"], report)
+
+
+_NOW: Final = """
+select g.place, c.num, c.den from unnest($2::text[], $3::text[], $4::text[], $5::date[]) with ordinality
+  as g(dimension, key, metric, day, place)
+join metric_cell c on c.tenant = $1 and c.dimension = g.dimension and c.key = g.key and c.metric = g.metric
+  and c.day = g.day order by 1
+"""
+
+
+async def measured(
+    tx: Connection, tenant: str, now: datetime, changes: Sequence[tuple[str, str, str, date, int, int]]
+) -> None:
+    """Note numbers that were final and have just been written: dimension, key, metric and day, and what was added."""
+    old = [change for change in changes if change[3] < (now - LATE).date()]
+    if not old:
+        return
+    told = await tx.fetch(_NOW, tenant, *(list(column) for column in list(zip(*old, strict=True))[:4]))
+    after = {row["place"]: (row["num"], row["den"]) for row in told}
+    restated = [
+        Restated(*change[:4], (after[n][0] - change[4], after[n][1] - change[5]), after[n])
+        for n, change in enumerate(old, start=1)
+        if n in after
+    ]
+    await note(tx, tenant, now, restated)
 
 
 def merged(report: dict[str, Any], changes: Iterable[Restated], now: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from services.aggregator.domain.measures import Span, Subject
-from services.postgres import Connection, Row
+from services.postgres import Connection, Pool, Row
 
 
 class Waiting(NamedTuple):
@@ -30,8 +30,11 @@ group by kind, subject order by {order}
 
 
 async def waiting(connection: Connection, tenant: str, cut: datetime, week: date | None) -> list[Waiting]:
-    """Return the people and records that were queued until ``cut``; what concerns the past of ``week`` comes first."""
-    order = "coalesce(min(low), date '-infinity') >= $3::date, min(seq)"
+    """Return the people and records that were queued until ``cut``.
+
+    First those to whom something happened on some days before ``week``, then on others, then what has no end.
+    """
+    order = "bool_or(low is null or high is null), min(low) >= $3::date, min(seq)"
     sql = _WAITING.format(kind="kind <> 'week'", order=order)
     return [_waiting(row) for row in await connection.fetch(sql, tenant, cut, week or date.min)]
 
@@ -48,22 +51,30 @@ def _waiting(row: Row) -> Waiting:
 
 async def anything(tx: Connection, tenant: str) -> bool:
     """Tell whether anything waits."""
-    return bool(await tx.fetchval("select exists (select from dirty where tenant = $1)", tenant))
+    return bool(
+        await tx.fetchval("select exists (select from dirty where tenant = $1 and queued_at < 'infinity')", tenant)
+    )
 
 
 async def lowest(tx: Connection, tenant: str) -> date | None:
-    """Return the first day on which something changed of what waits."""
-    day: date | None = await tx.fetchval("select min(low) from dirty where tenant = $1", tenant)
+    """Return the first day on which something changed of what waits; who changed altogether, may have before any."""
+    sql = "select min(coalesce(low, date '1970-01-02')) from dirty where tenant = $1"
+    day: date | None = await tx.fetchval(sql, tenant)
     return day
 
 
-async def take(tx: Connection, rows: Sequence[int]) -> dict[Subject, Span]:
-    """Take ``rows`` off the queue; return what those that were still there said, by subject."""
+_TAKE: Final = "delete from dirty where seq = any($1) returning kind, subject, low, high, queued_at"
+
+
+async def take(tx: Connection, rows: Sequence[int]) -> tuple[dict[Subject, Span], datetime | None]:
+    """Take ``rows`` off the queue; return what those that were still there said, by subject, and the oldest's age."""
     found: dict[Subject, Span] = {}
-    for row in await tx.fetch("delete from dirty where seq = any($1) returning kind, subject, low, high", rows):
+    since: datetime | None = None
+    for row in await tx.fetch(_TAKE, rows):
+        since = row["queued_at"] if since is None else min(since, row["queued_at"])
         subject, span = Subject(row["kind"], row["subject"]), Span(row["low"], row["high"])
         found[subject] = found[subject] | span if subject in found else span
-    return found
+    return found, since
 
 
 _QUEUE: Final = """
@@ -72,19 +83,24 @@ select $1, k, s, l, h, $2 from unnest($3::text[], $4::text[], $5::date[], $6::da
 """
 
 
-async def queue(tx: Connection, tenant: str, cut: datetime, spans: Iterable[tuple[Subject, Span]]) -> None:
-    """Queue subjects as what belongs to the pass of ``cut``."""
+async def queue(tx: Connection, tenant: str, since: datetime, spans: Iterable[tuple[Subject, Span]]) -> None:
+    """Queue subjects that have waited as long as their cause."""
     rows = list(spans)
     if rows:
         await tx.execute(
             _QUEUE,
             tenant,
-            cut,
+            since,
             [subject.kind for subject, _ in rows],
             [subject.key for subject, _ in rows],
             [span.low for _, span in rows],
             [span.high for _, span in rows],
         )
+
+
+async def set_aside(pool: Pool, rows: Sequence[int]) -> None:
+    """Keep ``rows`` that nothing can be done about: nobody waits for them; what is rebuilt does not need them."""
+    await pool.execute("update dirty set queued_at = 'infinity' where seq = any($1)", rows)
 
 
 class Backlog(NamedTuple):
@@ -97,5 +113,6 @@ class Backlog(NamedTuple):
 async def backlog(connection: Connection) -> Backlog:
     """Return how much waits to be measured."""
     sql = """select count(*)::int as number,
-        coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as seconds from dirty"""
+        coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as seconds
+        from dirty where queued_at < 'infinity'"""
     return Backlog(*await connection.fetchrow(sql))

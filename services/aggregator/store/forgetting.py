@@ -44,7 +44,6 @@ AGGREGATES: Final = (
     Tier("metric_past", "day"),
     Tier("hidden_group", "week"),
     Tier("measured_week", "week"),
-    Tier("silence", "until"),
     Tier("backfill", "finished_at"),
 )
 
@@ -83,6 +82,7 @@ async def delete(pool: Pool, tier: Tier, tenant: str, what: str, before: date) -
         async with transaction(pool) as tx:
             if tier.person:
                 await tx.execute("select from position order by shard for update")
+            await tx.execute("select from measured where tenant = $1 for update", tenant)
             if not total:
                 await tx.execute(_SINCE, tenant, what, before)
             number = int((await tx.execute(sql, tenant, before)).rpartition(" ")[2])

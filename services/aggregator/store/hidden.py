@@ -59,11 +59,11 @@ async def write(tx: Connection, tenant: str, week: date, found: Mapping[tuple[st
 
 _CLOSE: Final = """
 insert into hidden_group (tenant, week, dimension, key, reason)
-select $1, $2, d, k, 'small' from unnest($3::text[], $4::text[]) as g(d, k) on conflict do nothing
+select $1, w, d, k, 'small' from unnest($2::date[], $3::text[], $4::text[]) as g(w, d, k) on conflict do nothing
 """
 
 
-async def close(tx: Connection, tenant: str, week: date, groups: Iterable[tuple[str, str]]) -> None:
-    """Hide ``groups`` of a week beside those that are hidden."""
+async def close(tx: Connection, tenant: str, groups: Iterable[tuple[date, str, str]]) -> None:
+    """Hide ``groups`` of weeks beside those that are hidden."""
     if rows := sorted(groups):
-        await tx.execute(_CLOSE, tenant, week, [dimension for dimension, _ in rows], [key for _, key in rows])
+        await tx.execute(_CLOSE, tenant, *map(list, zip(*rows, strict=True)))

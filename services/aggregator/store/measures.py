@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 _DUE: Final = """
 select t.id from tenant t left join measured m on m.tenant = t.id
-where exists (select from dirty d where d.tenant = t.id) or m.cut is not null
+where exists (select from dirty d where d.tenant = t.id and d.queued_at < 'infinity') or m.cut is not null
   or (m.tenant is not null and coalesce(m.until, timestamptz '-infinity') <=
     case when t.clock = 'wall' then $1::timestamptz else (select max(newest) from tally where tenant = t.id) end)
 order by m.measured_at nulls first, t.id
@@ -49,7 +49,8 @@ async def due(connection: Connection, now: datetime) -> list[str]:
 
 
 _CASE: Final = """
-select t.*, v.newest as newest, exists (select from wave where tenant = $1) as waves
+select t.*, v.newest as newest, exists (select from wave where tenant = $1) as waves,
+  (select day from kept_since where tenant = $1 and what = 'people') as people_from
 from (select max(newest) as newest from tally where tenant = $1) v join tenant t on t.id = $1
 """
 
@@ -85,7 +86,8 @@ async def begin(tx: Connection, tenant: str, calendar: Measured, known_at: datet
 
 
 _FINISH: Final = """
-update measured set as_of = $2, cut = null, measured_at = clock_timestamp() where tenant = $1
+update measured set as_of = $2, through = case when $3 then cut else through end, cut = null,
+  measured_at = clock_timestamp() where tenant = $1
 """
 _WEEKS: Final = """
 insert into measured_week (tenant, week, known_at)
@@ -95,10 +97,11 @@ select tenant, week, known_at from (
 """
 
 
-async def finish(tx: Connection, tenant: str, as_of: datetime | None) -> None:
-    """Write down that everything that was queued until the cut is measured."""
-    await tx.execute(_WEEKS, tenant)
-    await tx.execute(_FINISH, tenant, as_of)
+async def finish(tx: Connection, tenant: str, as_of: datetime | None, *, complete: bool) -> None:
+    """Write down that a pass is over; ``complete``: and everybody counted in who was queued until the cut."""
+    if complete:
+        await tx.execute(_WEEKS, tenant)
+    await tx.execute(_FINISH, tenant, as_of, complete)
 
 
 async def weeks_known(tx: Connection, tenant: str, known_at: datetime) -> set[date]:

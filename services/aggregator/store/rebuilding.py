@@ -8,10 +8,18 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from services.aggregator.domain.facts import as_date
-from services.aggregator.domain.windows import REVISION, PersonDay, Row
+from services.aggregator.domain.windows import LENGTHS, REACH, REVISION, PersonDay, Row
 from services.aggregator.store import facts as fact_store
 from services.aggregator.store.windows import Person
 from services.postgres import Connection
+
+
+class Since(NamedTuple):
+    """The local days after which activity, and from which on the days of people and differences are all there."""
+
+    activity: date
+    people: date
+    differences: date
 
 
 class Compared(NamedTuple):
@@ -32,6 +40,11 @@ _COUNTED: Final = (
 _FIELDS: Final = "licensed, active, logged_in, actions, active_user_days"
 _PLACE: Final = "dimension, key, days, day, shard"
 
+_SINCE: Final = f"""
+select coalesce(t.activity_from, $2), coalesce(p.day, $2), greatest(p.day + {LENGTHS[-1]}, a.day - {REACH}, $2)
+from tenant t left join kept_since p on p.tenant = t.id and p.what = 'people'
+left join kept_since a on a.tenant = t.id and a.what = 'aggregates' where t.id = $1
+"""
 _TABLES: Final = """
 create temp table local_day (quarter bigint, low timestamptz, high timestamptz, day date) on commit drop;
 create temp table told (like person_day) on commit drop;
@@ -59,7 +72,7 @@ select a.tenant, a.user_id, d.day, count(*), count(*) filter (where {_LOGIN}),
   min(at), max(at), min(at) filter (where {_LOGIN}), max(at) filter (where {_LOGIN}),
   min(at) filter (where {_QUALIFYING})
 from activity a join local_day d on d.quarter = floor(date_part('epoch', at) / 900)::bigint and at >= low and at < high
-where a.tenant = $1 and ($2::date is null or d.day > $2)
+where a.tenant = $1 and d.day > $2 and d.day >= $3
 group by 1, 2, 3
 """
 _LINKED: Final = "select from person_link l where l.tenant = $1 and l.user_id is not null and l.identity ="
@@ -106,17 +119,18 @@ def _amounts(alias: str) -> str:
 
 _COMPARE_WINDOWS: Final = f"""
 select count(a.day), count(*) filter (where {_amounts("s")} <> {_amounts("a")})
-from (select * from window_delta where tenant = $1) s full join anew_delta a using ({_PLACE})
+from (select * from window_delta where tenant = $1 and day >= $2) s
+full join (select * from anew_delta where day >= $2) a using ({_PLACE})
 """
 _CORRECT_WINDOWS: Final = f"""
 update window_delta w set ({_FIELDS}) = {_amounts("a")}
 from window_delta s left join anew_delta a using ({_PLACE})
-where s.tenant = $1 and {_amounts("s")} <> {_amounts("a")}
+where s.tenant = $1 and s.day >= $2 and {_amounts("s")} <> {_amounts("a")}
   and w.tenant = s.tenant and {_of("w", _PLACE)} = {_of("s", _PLACE)}
 """
 _ADD_WINDOWS: Final = f"""
 insert into window_delta (tenant, {_PLACE}, {_FIELDS})
-select tenant, {_PLACE}, {_FIELDS} from anew_delta order by {_PLACE} on conflict do nothing
+select tenant, {_PLACE}, {_FIELDS} from anew_delta where day >= $1 order by {_PLACE} on conflict do nothing
 """
 
 
@@ -142,17 +156,19 @@ async def quarters(tx: Connection, tenant: str) -> list[int]:
     return [row["quarter"] for row in await tx.fetch(_QUARTERS, tenant)]
 
 
-async def tell(
-    tx: Connection, tenant: str, since: date | None, days: Iterable[tuple[int, datetime, datetime, date]]
-) -> None:
-    """Compute what each identity did, by the local ``days`` of quarters; up to ``since`` what stands is all there is.
+async def since(tx: Connection, tenant: str) -> Since:
+    """Return since when what is kept of ``tenant`` is all there."""
+    return Since(*await tx.fetchrow(_SINCE, tenant, date.min))
+
+
+async def tell(tx: Connection, tenant: str, since: Since, days: Iterable[tuple[int, datetime, datetime, date]]) -> None:
+    """Compute what each identity did, by the local ``days`` of quarters; where activity is missing, what stands.
 
     Before anybody is linked otherwise: whose days stand where follows from that.
     """
     await tx.copy_records_to_table("local_day", records=days, columns=("quarter", "low", "high", "day"))
-    await tx.execute(_TOLD, tenant, since)
-    if since is not None:
-        await tx.execute(_KEPT, tenant, since)
+    await tx.execute(_TOLD, tenant, since.activity, since.people)
+    await tx.execute(_KEPT, tenant, since.activity)
 
 
 async def replace_days(tx: Connection, tenant: str) -> dict[str, Compared]:
@@ -182,10 +198,13 @@ async def compute_windows(tx: Connection, shard: int, rows: Iterable[tuple[Row, 
     await tx.copy_records_to_table("anew_delta", records=records, columns=columns)
 
 
-async def replace_windows(tx: Connection, tenant: str) -> Compared:
-    """Put what was computed in the place of the windows' differences; how often a cell was restated stays."""
-    found = Compared(*await tx.fetchrow(_COMPARE_WINDOWS, tenant))
+async def replace_windows(tx: Connection, tenant: str, since: Since) -> Compared:
+    """Put what was computed in the place of the windows' differences; how often a cell was restated stays.
+
+    What rests on days of people that are gone stays as well: a difference rests on those that a window holds before it.
+    """
+    found = Compared(*await tx.fetchrow(_COMPARE_WINDOWS, tenant, since.differences))
     if found.differing:
-        await tx.execute(_CORRECT_WINDOWS, tenant)
-        await tx.execute(_ADD_WINDOWS)
+        await tx.execute(_CORRECT_WINDOWS, tenant, since.differences)
+        await tx.execute(_ADD_WINDOWS, since.differences)
     return found

@@ -38,9 +38,14 @@ async def weeks(pool: Pool, tenant: str) -> list[date]:
 
 async def waiting(tx: Connection, tenant: str) -> set[Subject]:
     """Return what waits to be measured."""
-    return {
-        Subject(*row) for row in await tx.fetch("select distinct kind, subject from dirty where tenant = $1", tenant)
-    }
+    sql = "select distinct kind, subject from dirty where tenant = $1 and queued_at < 'infinity'"
+    return {Subject(*row) for row in await tx.fetch(sql, tenant)}
+
+
+async def clear(tx: Connection, tenant: str, kind: str, names: list[str]) -> None:
+    """Take off the queue what was set aside of subjects."""
+    sql = "delete from dirty where tenant = $1 and kind = $2 and subject = any($3) and queued_at = 'infinity'"
+    await tx.execute(sql, tenant, kind, names)
 
 
 async def contributions(tx: Connection, tenant: str, week: date) -> list[Contribution]:

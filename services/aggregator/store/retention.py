@@ -62,6 +62,7 @@ async def _leave(pool: Pool, day: date, firsts: Mapping[str, date]) -> bool:
         done_with = sorted(tenant for tenant in present if firsts.get(tenant, date.min) > day)
         if present and not done_with:
             return False
+        await tx.execute("select from measured where tenant = any($1) order by tenant for update", done_with)
         await tx.execute(f"lock table {name} in share row exclusive mode")
         for tenant in done_with:
             await _carry(tx, tenant, day)

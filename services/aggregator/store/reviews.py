@@ -41,19 +41,23 @@ found as (
   select c.subject from contribution c
   where c.tenant = $1 and c.kind = 'record' and c.owner in (select name from names)
   union select a.object || E'\\t' || a.record from activity a
-  where a.tenant = $1 and a.user_id in (select name from names where level = 0)
+  where a.tenant = $1 and a.at >= $6::timestamptz and a.user_id in (select name from names)
+    and (a.owner = a.user_id or a.user_id in (select name from names where level = 0))
     and a.record is not null and a.object is not null and a.kind like 'crm.record.%'
   union select a.object || E'\\t' || a.record from activity a
-  where a.tenant = $1 and a.owner in (select name from names)
-    and a.record is not null and a.object is not null and a.kind like 'crm.record.%')
+  where a.tenant = $1 and a.at >= $6::timestamptz and a.owner in (select name from names)
+    and a.owner <> a.user_id and a.record is not null and a.object is not null and a.kind like 'crm.record.%')
 select $1, 'record', subject, $4, $5, $2 from found
 """
 
 
-async def queue_of_people(tx: Connection, tenant: str, cut: datetime, users: Sequence[str], span: Span) -> None:
-    """Queue the records of ``users`` and of whom they manage, and those that they had to do with."""
+async def queue_of_people(
+    tx: Connection, tenant: str, since: datetime, users: Sequence[str], span: Span, low: date
+) -> None:
+    """Queue the records of ``users`` and of whom they manage, and those that they had to do with from ``low`` on."""
     if users:
-        await tx.execute(_OF_PEOPLE, tenant, cut, list(users), *span)
+        first = datetime.combine(low, time.min, UTC)
+        await tx.execute(_OF_PEOPLE, tenant, since, list(users), *span, first)
 
 
 # A record may change hands within the week: those are found by who had it in hand before, and who had to do with it.
@@ -61,7 +65,8 @@ _OF_MEETINGS: Final = """
 insert into dirty (tenant, kind, subject, low, high, queued_at)
 with teams as (
   select distinct team from membership where tenant = $1 and user_id = any($3::text[]) and team is not null
-    and valid_from < $4::date + 8 and (valid_to is null or valid_to > $4::date - 1)),
+    and valid_from < $4::date + 8 and (valid_to is null or valid_to > $4::date - 1)
+  union select unnest($9::text[])),
 crew as (
   select user_id from membership where tenant = $1 and (manager = any($3) or team in (select team from teams))
     and valid_from < $4::date + 8 and (valid_to is null or valid_to > $4::date - 1)
@@ -75,14 +80,24 @@ found as (
   where c.tenant = $1 and c.kind = 'record' and c.week in ($4, $4::date - 7) and c.owner in (select name from names)
   union select a.object || E'\\t' || a.record from activity a
   where a.tenant = $1 and a.at >= $7::timestamptz and a.at < $8::timestamptz and a.record is not null
-    and a.object is not null and (a.owner in (select name from names) or a.user_id in (select name from names)))
+    and a.object is not null and (
+      (a.owner in (select name from names) and a.owner <> a.user_id) or a.user_id in (select name from names)))
 select $1, 'record', subject, $5, $6, $2 from found
 """
 
 
 async def queue_of_meetings(
-    tx: Connection, tenant: str, cut: datetime, holders: Sequence[str], week: date, span: Span
+    tx: Connection,
+    tenant: str,
+    since: datetime,
+    holders: Sequence[str],
+    week: date,
+    span: Span,
+    teams: Sequence[str] = (),
 ) -> None:
-    """Queue the records that meetings of ``holders`` in ``week`` may be about, as changed in ``span``."""
+    """Queue the records that meetings of ``holders`` in ``week`` may be about, as changed in ``span``.
+
+    ``teams``: further ones, which the meetings were about so far.
+    """
     first, last = (datetime.combine(date.fromordinal(week.toordinal() + n), time.min, UTC) for n in (-1, 8))
-    await tx.execute(_OF_MEETINGS, tenant, cut, list(holders), week, *span, first, last)
+    await tx.execute(_OF_MEETINGS, tenant, since, list(holders), week, *span, first, last, list(teams))

@@ -104,6 +104,8 @@ async def told_on(tx: Connection, day: str, order: Order) -> int:
 _ELSEWHERE: Final = {
     "api_key": """update api_key set person = $3, revoked_at = coalesce(revoked_at, now())
         where tenant = $1 and person = any($2)""",
+    "idempotency": """delete from idempotency where split_part(scope, '/', 3) = $1 and $3::text is not null
+        and exists (select from unnest($2::text[]) i where strpos(body::text, to_json(i)::text) > 0)""",
     "access_log": "update access_log set subject = $3 where tenant = $1 and subject = any($2)",
     "record_base": """update record_base
         set state = replace(state::text, to_json(i)::text, to_json($3::text)::text)::jsonb

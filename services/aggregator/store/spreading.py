@@ -29,23 +29,23 @@ from (select distinct object, record from activity where tenant = $1 and record 
 """
 
 
-async def people(tx: Connection, tenant: str, cut: datetime, after: str, span: Span, limit: int) -> str | None:
+async def people(tx: Connection, tenant: str, since: datetime, after: str, span: Span, limit: int) -> str | None:
     """Queue the next ``limit`` people behind ``after``; return the last one, None when nobody is left."""
-    last, more = await tx.fetchrow(_PEOPLE, tenant, cut, after, *span, limit)
+    last, more = await tx.fetchrow(_PEOPLE, tenant, since, after, *span, limit)
     return last if more else None
 
 
 async def records(
-    tx: Connection, tenant: str, cut: datetime, after: str, span: Span, week: date | None, limit: int
+    tx: Connection, tenant: str, since: datetime, after: str, span: Span, week: date | None, limit: int
 ) -> str | None:
     """Queue the next ``limit`` records behind ``after``, that contribute to ``week`` (None: to any).
 
     Returns the last one, None when none is left.
     """
-    last, more = await tx.fetchrow(_RECORDS, tenant, cut, after, *span, limit, week)
+    last, more = await tx.fetchrow(_RECORDS, tenant, since, after, *span, limit, week)
     return last if more else None
 
 
-async def touched(tx: Connection, tenant: str, cut: datetime, span: Span, changed: Span) -> None:
+async def touched(tx: Connection, tenant: str, since: datetime, span: Span, changed: Span) -> None:
     """Queue the records to which something was done in ``span``, as ``changed``: they may count in no week so far."""
-    await tx.execute(_TOUCHED, tenant, cut, *span, *changed)
+    await tx.execute(_TOUCHED, tenant, since, *span, *changed)

@@ -20,7 +20,7 @@ from services.api.scim.filters import Filter
 from services.api.scim.matching import matches, narrowed
 from services.api.scim.resources import Person, content, user
 from services.api.scim.writing import Desk, carry_user, desk, today_of
-from services.api.store import directory
+from services.api.store import directory, erasures
 from services.api.store import scim as store
 from services.api.store.sessions import reading, writing
 from services.postgres import Connection
@@ -143,6 +143,8 @@ async def create(request: Request, caller: Manager, wanted: ShapeWanted) -> Resp
         at = await desk(connection, caller, request)
         if await store.name_is_taken(connection, at.tenant, given["userName"], ""):
             raise taken("A User with this userName exists.")
+        if await erasures.returning(connection, at.tenant, [given["userName"]]):
+            raise taken("A person with this userName was erased and is not taken again.")
         person = await _adopted(at, given) or await _unknown(at, given["userName"])
         before = content(person, at.today) if person.scim_id else {}
         await carry_user(at, person, before, given)

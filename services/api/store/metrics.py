@@ -6,9 +6,10 @@ A group's older days are never read, however long it has been counted.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.metrics.scene import Silence
+from services.metrics.shape import EVERYBODY
 from services.metrics.values import Cells, Series
 from services.postgres import Connection, Row
 
@@ -85,31 +86,45 @@ async def cells(connection: Connection, tenant: str, question: Question) -> Cell
     }
 
 
-async def codes(connection: Connection, tenant: str, dimension: str, key: str) -> list[str]:
-    """Return the codes that are counted for a group."""
-    rows = await connection.fetch(f"{_WALK} select metric from walk where metric is not null", tenant, dimension, key)
-    return [row["metric"] for row in rows]
+class Beside(NamedTuple):
+    """What is known of a tenant beside its numbers.
+
+    ``measured``: the newest week that everybody was counted in. ``active``: whether there was ever an event. ``zones``:
+    of people who have one of their own. ``codes``: all that is counted of the tenant as a whole.
+    """
+
+    measured: date | None
+    active: bool
+    zones: list[str]
+    codes: list[str]
 
 
-async def measured(connection: Connection, tenant: str) -> date | None:
-    """Return the newest week that everybody was counted in."""
-    week: date | None = await connection.fetchval("select max(week) from measured_week where tenant = $1", tenant)
-    return week
-
-
-async def time_zones(connection: Connection, tenant: str) -> list[str]:
-    """Return the time zones of people who have one of their own."""
-    rows = await connection.fetch(
-        """with recursive walk (zone) as (
-               (select p.time_zone from person p where p.tenant = $1 and p.time_zone is not null order by 1 limit 1)
-               union all
-               select (select p.time_zone from person p
-                       where p.tenant = $1 and p.time_zone is not null and p.time_zone > walk.zone order by 1 limit 1)
-               from walk where walk.zone is not null
-           ) select zone from walk where zone is not null""",
-        tenant,
+_BESIDE: Final = """
+    with recursive zones (zone) as (
+        (select p.time_zone from person p where p.tenant = $1 and p.time_zone is not null order by 1 limit 1)
+        union all
+        select (select p.time_zone from person p
+                where p.tenant = $1 and p.time_zone is not null and p.time_zone > zones.zone order by 1 limit 1)
+        from zones where zones.zone is not null
+    ), codes (code) as (
+        (select c.metric from metric_cell c
+         where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 order by c.metric limit 1)
+        union all
+        select (select c.metric from metric_cell c
+                where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 and c.metric > codes.code
+                order by c.metric limit 1)
+        from codes where codes.code is not null
     )
-    return [row["zone"] for row in rows]
+    select (select max(week) from measured_week where tenant = $1) as measured,
+           exists (select from tally where tenant = $1 and newest is not null) as active,
+           (select array_agg(zone) from zones where zone is not null) as zones,
+           (select array_agg(code) from codes where code is not null) as codes"""
+
+
+async def beside(connection: Connection, tenant: str) -> Beside:
+    """Return what is known of a tenant. Zones and codes are walked along an index: they cost by how many there are."""
+    row = await connection.fetchrow(_BESIDE, tenant, EVERYBODY)
+    return Beside(row["measured"], row["active"], row["zones"] or [], row["codes"] or [])
 
 
 async def silences(connection: Connection, tenant: str, until: datetime) -> list[Silence]:

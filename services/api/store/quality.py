@@ -13,8 +13,9 @@ with held as (
     from person p
     cross join lateral (
         select m.team, m.role, m.manager, m.kind from membership m
-        where m.tenant = p.tenant and m.user_id = p.user_id and (m.valid_to is null or m.valid_to > $2)
-        order by m.valid_from limit 1
+        where m.tenant = p.tenant and m.user_id >= p.user_id and m.user_id <= p.user_id
+          and (m.valid_to is null or m.valid_to > $2)
+        order by m.user_id, m.valid_from limit 1
     ) m
     left join lateral (
         select l.user_id, l.licensed_to from licence l where l.tenant = p.tenant and l.user_id = p.user_id
@@ -40,8 +41,14 @@ where not exists (select from person p where p.tenant = $1 and p.user_id = d.use
 
 
 async def figures(connection: Connection, tenant: str, today: date, *, calendar: bool) -> dict[str, int]:
-    """Return how many people there are, and of how many what is known; ``calendar``: the tenant has one for all."""
-    return dict(await connection.fetchrow(_FIGURES, tenant, today, calendar))
+    """Return how many people there are, and of how many what is known; ``calendar``: the tenant has one for all.
+
+    Right after an import the statistics do not know the tenant: sets are hashed, and single people go by their key.
+    """
+    await connection.execute("set local enable_nestloop = off; set local enable_sort = off")
+    found = dict(await connection.fetchrow(_FIGURES, tenant, today, calendar))
+    await connection.execute("set local enable_nestloop = on; set local enable_sort = on")
+    return found
 
 
 async def version(connection: Connection, tenant: str) -> int:

@@ -56,8 +56,9 @@ async def count(connection: Connection, tenant: str) -> int:
 async def page(connection: Connection, tenant: str, skip: int, limit: int) -> list[Person]:
     """Return Users in order of their keys, from the one behind the first ``skip`` on."""
     rows = await connection.fetch(
-        f"""select {_PERSON} from person where tenant = $1 and scim_id is not null
-            order by user_id limit $2 offset $3""",
+        f"""select {_PERSON} from (
+                select * from person where tenant = $1 and scim_id is not null order by user_id limit $2 offset $3
+            ) person order by user_id""",
         tenant,
         limit,
         skip,

@@ -22,9 +22,10 @@ select (select value::int from installation where name = 'shards') as shards,
        clock_timestamp() as moment,
        (select sum(version)::bigint from tally where tenant = $1) as version,
        (select version from evaluation where tenant = $1) as evaluated,
-       exists (select from dirty where tenant = $1 and ($4::timestamptz is null or queued_at <= $4))
-         or exists (select from measured
-                    where tenant = $1 and cut <= coalesce($4::timestamptz, timestamptz 'infinity')) as unmeasured,
+       exists (select from dirty where tenant = $1 and queued_at < 'infinity'
+               and ($4::timestamptz is null or queued_at <= $4))
+         or exists (select from measured where tenant = $1 and cut is not null
+                    and ($4::timestamptz is null or coalesce(through, timestamptz '-infinity') < $4)) as unmeasured,
        exists (select from measured m where m.tenant = $1 and coalesce(m.until, timestamptz '-infinity') <= case
          when $6 then $5::timestamptz else (select max(newest) from tally where tenant = $1) end) as behind
 """

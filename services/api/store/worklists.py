@@ -33,7 +33,7 @@ order by subject limit $7
 """
 _TOLD: Final = """
 select object, record, at, identity::text as identity, kind, origin, owner, stage, close_date, forecast, fields, source,
-  nullif(user_id, '') as user_id
+  case when behalf is null then nullif(user_id, '') end as user_id
 from activity
 where tenant = $1 and object = any($2::text[]) and record = any($3::text[]) and at <= $4
   and kind like 'crm.record.%' and environment is null

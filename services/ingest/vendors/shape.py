@@ -7,27 +7,24 @@ no text of a field, and gives the same events for the same delivery.
 
 import hashlib
 import hmac
-import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
 
-from schemas.fields import FieldRegistry, folded
+from schemas.fields import FieldRegistry
 from schemas.sources import Options, Source
-from services.ingest.normalise import States, state_of
 from services.ingest.problems import CONTENT_TYPE, RETRY_SOON, problem
+from services.ingest.vendors.values import add_facts
 
 NOTHING: Final = b""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT: Final = 1 << 42
 """Milliseconds up to the year 2109: as seconds in floating point they still are exact to the microsecond."""
 _MOST_PARAMETERS: Final = 64
-_MILLISECONDS: Final = re.compile(r"[0-9]{12,14}")
-"""What HubSpot and the Pub/Sub API of Salesforce write for a date."""
 
 
 class Delivery(msgspec.Struct, frozen=True, dict=True):
@@ -206,7 +203,7 @@ def record_event(
     noun = fields.nouns.get(object.casefold(), object)
     data: dict[str, Any] = {"object": noun, "record": _reference(record), **more}
     if values:
-        _add_fields(data, noun, values, fields)
+        add_facts(data, noun, values, fields)
     return _made(source, id, f"crm.record.{kind}", time, user, origin, confidence, data)
 
 
@@ -255,73 +252,8 @@ def _made(
     }
 
 
-def _add_fields(data: dict[str, Any], noun: str, values: Mapping[str, Any], fields: FieldRegistry) -> None:
-    """Add the states of ``values`` to ``data``, and the typed facts among them that it does not have yet."""
-    states = data["fields"] = States()
-    facts, idle = fields.facts, fields.idle
-    ended: str | None = None
-    for name, value in values.items():
-        place = (noun, name.casefold())
-        found = state(value, fields)
-        if found == "filled" and place in idle:
-            found = idle[place].get(_spelled(value), found)
-        states[name] = found
-        fact = facts.get(place)
-        if fact == "outcome":
-            ended = fields.meanings[place].get(_spelled(value)) or ended
-        elif fact is not None and found == "filled" and (kept := _fact(fact, value)) is not None:
-            data.setdefault(fact, kept)
-    if ended is not None:
-        _end(data, noun, ended, fields)
-
-
-def _end(data: dict[str, Any], noun: str, ended: str, fields: FieldRegistry) -> None:
-    """Let the stage say that a record is won, lost or open again, unless the stage that was told says it by itself."""
-    stage = data.get("stage")
-    if stage is None or (ended != "open" and (noun, folded(str(stage))) not in fields.ends):
-        data["stage"] = ended
-
-
-def state(value: object, fields: FieldRegistry) -> str:
-    """Return the state that stands for a field's value."""
-    if type(value) is not str:
-        return "filled" if value is False else state_of(value)
-    if fields.blanks and folded(value) in fields.blanks:
-        return "placeholder"
-    found = state_of(value)
-    return "filled" if found == value else found
-
-
-def _spelled(value: object) -> str:
-    """Return a scalar as values that mean something are declared."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return folded(str(value)) if isinstance(value, str | int | float) else ""
-
-
 def _reference(value: object) -> str | int | None:
     """Return a key of a person or record; ids stay text, and what is no id is nothing."""
     if type(value) is str:
         return value.strip() or None
     return value if type(value) is int else None
-
-
-def _date(text: str) -> str | None:
-    """Return the date that ``text`` begins with, or the one of milliseconds since 1970 in UTC."""
-    if _MILLISECONDS.fullmatch(text):
-        moment = from_milliseconds(int(text))
-        return None if moment is None else moment.date().isoformat()
-    try:
-        return date.fromisoformat(text[:10]).isoformat()
-    except ValueError:
-        return None
-
-
-def _fact(fact: str, value: object) -> str | None:
-    """Return the typed fact in ``value``: a short token, a key, or a date."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    text = str(value).strip()
-    if fact == "close_date":
-        return _date(text)
-    return text if len(text) <= 64 else None  # noqa: PLR2004 - a stage or a key, not prose

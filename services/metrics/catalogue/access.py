@@ -17,6 +17,7 @@ ACCESS: Final = (
         parameter=_DAYS_AFTER,
         minimum=5,
         targets={"1": 80, "3": 70, "5": 90},
+        reach=21,
     ),
     Metric(
         code="M2",
@@ -27,6 +28,7 @@ ACCESS: Final = (
         combination="cumulative",
         parameter=_DAYS_AFTER,
         minimum=5,
+        reach=1,
     ),
     Metric(
         code="M3",
@@ -38,6 +40,7 @@ ACCESS: Final = (
         parameter=_DAYS_AFTER,
         minimum=3,
         trailing=56,
+        reach=21,
     ),
     Metric(
         code="M4",
@@ -54,6 +57,7 @@ ACCESS: Final = (
         layer=1,
         direction="up",
         combination="cumulative",
+        reach=28,
     ),
     Metric(
         code="M6",
@@ -63,6 +67,7 @@ ACCESS: Final = (
         direction="up",
         combination="cumulative",
         parameter=Parameter("n", ("30", "90", "300")),
+        reach=7,
     ),
     Metric(
         code="M7",
@@ -80,6 +85,7 @@ ACCESS: Final = (
         layer=1,
         direction="down",
         combination="weekly",
+        reach=23,
     ),
     Metric(
         code="M9",
@@ -90,5 +96,6 @@ ACCESS: Final = (
         combination="cumulative",
         inputs=("activity", "directory", "sandbox"),
         targets={"preparation": 70},
+        reach=28,
     ),
 )

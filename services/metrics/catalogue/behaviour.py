@@ -102,6 +102,7 @@ BEHAVIOUR: Final = (
         inputs=("field_states", "meetings", "directory"),
         minimum=5,
         targets=_HABIT_TARGETS,
+        reach=7,
     ),
     Metric(
         code="M18",
@@ -113,6 +114,7 @@ BEHAVIOUR: Final = (
         subject="record",
         inputs=("activity", "field_states", "directory"),
         targets={"": 60},
+        reach=7,
     ),
     Metric(
         code="M19",
@@ -142,6 +144,7 @@ BEHAVIOUR: Final = (
         inputs=("activity", "features", "directory"),
         parameter=Parameter("feature"),
         basis=("M11",),
+        reach=21,
     ),
     Metric(
         code="M22",

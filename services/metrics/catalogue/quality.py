@@ -52,6 +52,7 @@ QUALITY: Final = (
         subject="record",
         inputs=_RECORDS,
         minimum=10,
+        reach=7,
     ),
     Metric(
         code="M29",

@@ -47,7 +47,8 @@ class Metric:
 
     ``minimum``: the smallest denominator that has a value. ``inputs``: the kinds of data it rests on. ``targets``: in
     its unit, by parameter or phase of the rollout; ``""`` holds always. ``companions``: codes counted beside it, by
-    name. ``settles``: days until a cell can be final. ``reason``: why it is absent.
+    name. ``settles``: days until a cell can be final. ``reach``: how many days before what it counts on tell as well.
+    ``reason``: why it is absent.
     """
 
     code: str
@@ -66,9 +67,15 @@ class Metric:
     basis: tuple[str, ...] = ()
     trailing: int | None = None
     settles: int = 0
+    reach: int = 0
     reason: str | None = None
 
     @property
     def windows(self) -> tuple[str, ...]:
         """Return the windows it is offered in."""
         return WINDOWS[self.combination]
+
+    @property
+    def scale(self) -> int:
+        """Return what the share is multiplied by to be in the metric's unit."""
+        return 100 if self.unit == "per 100 users" else 1

@@ -219,7 +219,9 @@ async def test_whoever_an_import_brought_is_a_user_and_keeps_what_nobody_changes
     api: Client, provider: Provider
 ) -> None:
     row = {"user": "anna", "name": "Anna Snelling", "email": "Anna@acme.example", "team": "North", "role": "seller"}
-    await api.put("/v1/directory/people", json=[{**row, "manager": "bo", "licensed_from": "2026-01-05"}])
+    await api.put(
+        "/v1/directory/people", json=[{**row, "manager": "bo", "licensed_from": "2026-01-05"}, {"user": "bo"}]
+    )
     await provider.queued()
 
     shown = (await provider.client.get("/scim/v2/Users", params={"filter": 'userName eq "ANNA"'})).json()

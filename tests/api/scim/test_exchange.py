@@ -254,7 +254,9 @@ async def test_changes_at_once_follow_each_other_and_none_is_lost(provider: Prov
     await asyncio.gather(
         *(provider.patch(f"Groups/{group}", operation) for operation in add),
         *(provider.patch(f"Users/{users[0]}", operation) for operation in tells),
-        provider.client.put("/v1/directory/people", json=[{"user": "u0@acme.example", "manager": "bo"}], headers=PLAIN),
+        provider.client.put(
+            "/v1/directory/people", json=[{"user": "u0@acme.example", "manager": "bo"}, {"user": "bo"}], headers=PLAIN
+        ),
     )
 
     assert await provider.members(group) == set(users)

@@ -8,7 +8,7 @@ from typing import Final
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Recipient, Resolution, Subject, Tier
 from services.aggregator.domain.rules.catalogue import SOURCE_SILENT
-from services.aggregator.domain.silence import SILENT, Silence
+from services.aggregator.domain.silence import FILLED, SILENT, Silence
 
 EVERYBODY: Final = Subject("tenant", "all")
 
@@ -37,9 +37,10 @@ def judge_sources(silences: Iterable[Silence], calendar: Calendar) -> Iterator[F
                 "num": silence.seen if filled else 0,
                 "den": silence.expected,
                 "value": Fraction(silence.seen if filled else 0, silence.expected),
+                "threshold": FILLED,
                 "source": silence.source,
-                "since": silence.since.astimezone(UTC).isoformat(),
-                "until": silence.until.astimezone(UTC).isoformat() if over and silence.until else None,
+                "since": f"{silence.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "until": f"{silence.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if over and silence.until else None,
                 "filled": filled,
             },
             audience=tuple(Recipient(role) for role in SOURCE_SILENT.audience),
