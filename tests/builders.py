@@ -118,9 +118,10 @@ async def add_person(
 
 
 async def measured(
-    connection: postgres.Connection, tenant: str = "acme", *hidden: str, week: date = NOON.date()
+    connection: postgres.Connection, tenant: str = "acme", *hidden: str, week: date | None = None
 ) -> None:
-    """Write, as the measurer does, which groups (``team:North``) are hidden in ``week``."""
+    """Write, as the measurer does, which groups (``team:North``) are hidden in ``week`` (None: that of NOON)."""
+    week = week or NOON.date()
     await connection.execute(
         "insert into measured_week (tenant, week, known_at) values ($1, $2, now()) on conflict do nothing", tenant, week
     )

@@ -48,9 +48,7 @@ Index("ix_person_tenant_scim_id", person.c.tenant, person.c.scim_id, unique=True
 Index("ix_person_tenant_user_name", person.c.tenant, func.lower(func.coalesce(person.c.user_name, person.c.user_id)))
 Index("ix_person_tenant_external_id", person.c.tenant, person.c.external_id)
 Index("ix_person_tenant_mail", person.c.tenant, text(f"({MAIL_MARK.format(tenant='tenant', mail='email')})"))
-Index(
-    "ix_person_time_zone", person.c.tenant, person.c.time_zone, postgresql_where=person.c.time_zone.is_not(None)
-)
+Index("ix_person_time_zone", person.c.tenant, person.c.time_zone, postgresql_where=person.c.time_zone.is_not(None))
 
 membership = Table(
     "membership",

@@ -50,6 +50,7 @@ activity = Table(
 )
 Index("ix_activity_person", activity.c.tenant, activity.c.user_id, activity.c.at)
 Index("ix_activity_record", activity.c.tenant, activity.c.record, postgresql_where=activity.c.record.is_not(None))
+Index("ix_activity_review", activity.c.tenant, activity.c.at, postgresql_where=activity.c.kind == "meeting.held")
 Index(
     "ix_activity_owner",
     activity.c.tenant,
@@ -169,7 +170,7 @@ measured = Table(
     Column("until", instant("until").type, comment="the end of that day"),
     Column("as_of", instant("as_of").type, comment="the tenant's now when all was measured last"),
     Column("cut", instant("cut").type, comment="what was queued until then is being measured; null: nothing is"),
-    Column("through", instant("through").type, comment="what was queued until then is measured"),
+    Column("through", instant("through").type, comment="who was queued until then is measured, people first"),
     Column("known_at", instant("known_at").type, comment="from when on what was measured last is known"),
     written("measured_at"),
 )

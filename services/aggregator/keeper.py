@@ -108,6 +108,8 @@ class Keeper:
             async with transaction(self._pool) as tx:
                 counts["activity"] += await scrubbing.told_on(tx, day, order)
         async with transaction(self._pool) as tx:
+            counts["person_link"] += await scrubbing.candidates(tx, order)
+        async with transaction(self._pool) as tx:
             counts += await scrubbing.elsewhere(tx, order)
             tables = {table: count for table, count in sorted(counts.items()) if count}
             report = {"identities": len(order.identities), "tables": tables, "scrubbed": True}

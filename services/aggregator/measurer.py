@@ -40,7 +40,7 @@ Hook = Callable[[str], None]
 
 POLL_SECONDS: Final = 0.1
 REST: Final = 1.0
-"""After a pass that took t the tenant rests for so many t: measuring never takes more than half of the time."""
+"""After a pass amid a backlog that took t the tenant rests for so many t: folding keeps half of the time."""
 MOST_REST: Final = 10.0
 PATIENCE: Final = timedelta(seconds=5)
 """How long a pass waits for unread events: amid a backlog everybody would be measured again and again."""
@@ -99,13 +99,17 @@ class Measurer:
         await confirm()
         self._waiting = {tenant: self._waiting.get(tenant, state.asked_at) for tenant in due}
         for tenant, since in list(self._waiting.items()):
-            complete = state.drained_at >= since or state.asked_at - since >= PATIENCE
-            if complete and not stop.is_set() and self._rests.over(tenant, perf_counter()):
-                await self._measure_alone(tenant, now)
+            drained = state.drained_at >= since
+            if (
+                (drained or state.asked_at - since >= PATIENCE)
+                and not stop.is_set()
+                and self._rests.over(tenant, perf_counter())
+            ):
+                await self._measure_alone(tenant, now, rest=0.0 if drained else REST)
                 del self._waiting[tenant]
                 await confirm()
 
-    async def _measure_alone(self, tenant: str, now: datetime) -> None:
+    async def _measure_alone(self, tenant: str, now: datetime, *, rest: float) -> None:
         """Measure ``tenant``; what goes wrong with it is told and tried again later, the others go on."""
         started = perf_counter()
         try:
@@ -115,8 +119,8 @@ class Measurer:
             trace = not isinstance(error, (OvertakenError, *UNAVAILABLE))
             log.warning("measuring tenant %s failed: %s", tenant, error, exc_info=trace)
         else:
-            rest = max(min(REST * (perf_counter() - started), MOST_REST), self._least)
-            self._rests.done(tenant, perf_counter(), rest)
+            seconds = min(rest * (perf_counter() - started), MOST_REST)
+            self._rests.done(tenant, perf_counter(), max(seconds, self._least))
 
     async def measure(self, tenant: str, now: datetime) -> bool:
         """Measure what was queued until now; ``now`` counts for tenants on the wall clock.
@@ -127,20 +131,24 @@ class Measurer:
         house = await self._begin(tenant, now)
         if house is None:
             return False
-        complete = await self._measure(house, started + PASS_SECONDS)
+        until = started + PASS_SECONDS
+        complete = await self._measure(house, until, records=False)
         await self._hide(house)
+        if complete:
+            await self._reached(house)
+            complete = await self._measure(house, until, records=True)
         await self._finish(house, now, complete=complete)
         self._observe(perf_counter() - started)
         return True
 
-    async def _measure(self, house: House, until: float) -> bool:
-        """Measure people and records; return whether nobody is left, who then waits for the next pass."""
-        while todo := await self._ready(house):
+    async def _measure(self, house: House, until: float, *, records: bool) -> bool:
+        """Measure people, or ``records``; return whether nobody is left, who then waits for the next pass."""
+        while todo := await self._ready(house, records=records):
             rows = {each.subject: each.rows for each in todo}
             for part in chunks(_sized(house, todo), SUBJECTS, SUBJECT_WEEKS):
                 await self._isolate(house, {subject: rows[subject] for subject in part})
                 if perf_counter() > until:
-                    return not await self._ready(house)
+                    return not await self._ready(house, records=records)
         return True
 
     async def _begin(self, tenant: str, now: datetime) -> House | None:
@@ -169,10 +177,10 @@ class Measurer:
         self._hook("after_begin")
         return house
 
-    async def _ready(self, house: House) -> list[Waiting]:
+    async def _ready(self, house: House, *, records: bool) -> list[Waiting]:
         """Return what is to be measured, late events first, what concerns all of the past last."""
         week = house.weeks.last if house.weeks else None
-        return await dirty.waiting(self._pool, house.tenant, house.cut, week)
+        return await dirty.waiting(self._pool, house.tenant, house.cut, week, records=records)
 
     async def _hide(self, house: House) -> None:
         """Find out who is hidden in weeks with other members than before, the newest first, for a while.
@@ -235,6 +243,13 @@ class Measurer:
         await hide(
             tx, house, [day for week in kinds.get("week", {}) if not house.forgotten(day := date.fromisoformat(week))]
         )
+
+    async def _reached(self, house: House) -> None:
+        """Write down that all people are measured who were queued until the cut; records may take longer."""
+        async with transaction(self._pool) as tx:
+            measured = await store.lock(tx, house.tenant)
+            if measured.cut == house.cut:
+                await store.reached(tx, house.tenant)
 
     async def _finish(self, house: House, now: datetime, *, complete: bool) -> None:
         async with transaction(self._pool) as tx:

@@ -174,7 +174,7 @@ async def show(
         rows = await store.page(
             connection, caller.tenant.id, after=after, limit=limit + 1, user=user, how=how, line=line
         )
-        named = sorted({row["user"] for row in rows[:limit] if row["user"] is not None})
+        named = sorted({user for row in rows[:limit] for user in (row["user"], *row["candidates"]) if user is not None})
         await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/directory/links", named)
     more = cursors.encode(question, rows[limit - 1]["identity"]) if len(rows) > limit else None
     return page([dict(row) for row in rows[:limit]], more)

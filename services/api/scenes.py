@@ -18,7 +18,7 @@ from services.api.quality import group_views
 from services.api.shapes import FIRST_DAY
 from services.api.store import contributions, lines, tenants
 from services.api.store import metrics as store
-from services.metrics.answers import Asked, Teller
+from services.metrics.answers import EXPECTED, Asked, Teller
 from services.metrics.catalogue import METRICS, Metric
 from services.metrics.levels import MONTHS
 from services.metrics.questions import every, questions, spans
@@ -169,7 +169,7 @@ async def gather(
         start,
         min(end, local_day(_until(caller, wanted, now), tenant.time_zone) + _DAY),
         whole=[code for code, metric in counted.items() if wanted.reach is None or metric.combination == "cumulative"],
-        only=None if metrics is None else [*counted, *_BESIDE, *_companions(counted.values())],
+        only=None if metrics is None else [*counted, *_BESIDE, EXPECTED, *_companions(counted.values())],
         as_of=wanted.as_of,
     )
     read = _as_is(caller, connection, question, today) if wanted.as_is else store.cells(connection, tenant.id, question)
@@ -215,6 +215,7 @@ async def _scene(
         approved=wanted.dimension == "tenant" or (await group_views(connection, caller)).enabled,
         past=wanted.as_of is not None,
         individuals=caller.sees_individuals and caller.person is None,
+        named=caller.sees_individuals,
         closed=wanted.as_is and not caller.sees_individuals,
         hides=functools.partial(hidden.hides, wanted.group),
         silences=await store.silences(connection, tenant.id, now),

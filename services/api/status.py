@@ -6,6 +6,7 @@ saw the last version.
 """
 
 import asyncio
+import math
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
@@ -26,6 +27,8 @@ router = APIRouter(prefix="/v1/status", tags=["status"])
 EVERY: Final = 0.05
 DEFAULT_WAIT: Final = 2.0
 """Long enough for every shard to be asked once."""
+RECORDS_SECONDS: Final = 1.0
+"""How long records are waited for when all else is settled: no rule rests on them, and a tenant may have many."""
 QUIET_AFTER: Final = timedelta(hours=24)
 
 
@@ -97,6 +100,7 @@ async def show(
     partitions = request.app.state.partitions
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
+    spare = math.inf
     wanted: int | None = None
     queued_by: datetime | None = None
     soiled_by: datetime | None = None
@@ -105,7 +109,9 @@ async def show(
         asked_at = await store.moment(connection)
     while True:
         async with reading(caller.pool) as connection:
-            progress = await store.progress(connection, caller.tenant.id, asked_at, queued_by, soiled_by, wall)
+            progress = await store.progress(
+                connection, caller.tenant.id, asked_at, queued_by, soiled_by, wall, records=loop.time() < spare
+            )
             if queued_by is None and lag(progress, partitions) == 0:  # what is queued later has another cause
                 queued_by = progress["moment"]
             if wanted is None:  # what is counted later need not be judged
@@ -113,7 +119,10 @@ async def show(
             measured = not progress["unmeasured"] and (soiled_by is not None or not progress["behind"])
             if soiled_by is None and wanted is not None and not progress["behind"]:  # what is queued later is later
                 soiled_by = progress["moment"]
-            done = measured and wanted is not None and (progress["evaluated"] or 0) >= wanted
+            judged = wanted is not None and (progress["evaluated"] or 0) >= wanted
+            if judged and soiled_by is not None:
+                spare = min(spare, loop.time() + RECORDS_SECONDS)
+            done = judged and measured
             if done or loop.time() >= until:
                 now = await tenants.now_of(connection, caller.tenant, caller.now) or caller.now
                 counts = dict(await store.counts(connection, caller.tenant.id))

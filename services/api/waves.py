@@ -1,6 +1,6 @@
 """``/v1/waves``: a go-live of a part of the tenant, and how many of it connected within N days (D+N)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -17,8 +17,8 @@ from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Na
 from services.api.store import directory, tenants
 from services.api.store import waves as store
 from services.api.store.people import log_accesses
-from services.api.store.sessions import reading, writing
-from services.postgres import Row
+from services.api.store.sessions import writing
+from services.postgres import Connection, Row
 
 router = APIRouter(prefix="/v1/waves", tags=["waves"])
 
@@ -47,7 +47,7 @@ class NewWave(Given):
 
 
 class WaveShown(Shown):
-    """A wave."""
+    """A wave. The ``people`` of its scope are left empty where single persons are not shown."""
 
     id: str
     name: str
@@ -139,20 +139,34 @@ async def show_all(caller: Reader, cursor: Cursor = None, limit: Limit = 100) ->
     after = cursors.decode(cursor, question, str) or ""
     if caller.person is not None:
         return page([], None)
-    async with reading(caller.pool) as connection:
+    async with writing(caller.pool) as connection:
         rows = await store.page(connection, caller.tenant.id, after, limit + 1)
+        items = await _told(connection, caller, rows[:limit])
     more = cursors.encode(question, rows[limit - 1]["id"]) if len(rows) > limit else None
-    return page([shown(row) for row in rows[:limit]], more)
+    return page(items, more)
+
+
+async def _told(connection: Connection, caller: Caller, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return waves as this key may see them. Whom their scopes name is written to the access log."""
+    waves = [shown(row) for row in rows]
+    if await caller.listed(connection) is not None:
+        return [
+            {**wave, "scope": wave["scope"] | ({"people": []} if "people" in wave["scope"] else {})} for wave in waves
+        ]
+    named = sorted({user for wave in waves for user in wave["scope"].get("people", ())})
+    await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/waves", named)
+    return waves
 
 
 @router.get("/{wave}", response_model=WaveShown, responses=example(SHOWN))
 async def show(wave: str, caller: Reader) -> Response:
-    """Show one wave."""
-    async with reading(caller.pool) as connection:
+    """Show one wave. Whom its scope names is written to the access log."""
+    async with writing(caller.pool) as connection:
         row = await store.find(connection, caller.tenant.id, wave)
-    if row is None or caller.person is not None:
-        raise not_found()
-    return reply(shown(row))
+        if row is None or caller.person is not None:
+            raise not_found()
+        told = (await _told(connection, caller, [row]))[0]
+    return reply(told)
 
 
 @router.get("/{wave}/connection", response_model=ConnectionShown, responses=example(_CONNECTED))

@@ -101,7 +101,7 @@ def _teams(items: Sequence[Item]) -> Table:
             table.add_row(
                 wave.name if position == 0 else "",
                 team,
-                str(now["licensed"]),
+                "" if now["licensed"] is None else str(now["licensed"]),
                 _chart(rows, team, wave.go_live),
                 _percent(week_one["active_rate"]) if week_one else "",
                 Text(_percent(now["active_rate"]), style),
@@ -112,12 +112,15 @@ def _teams(items: Sequence[Item]) -> Table:
 
 
 def _chart(rows: Mapping[tuple[str, date], Item], team: str, go_live: date) -> Text:
-    """Draw a bar for every third day; there is only a dot until the seven days are all after the go-live."""
+    """Draw a bar for every third day; there is only a dot until the seven days are all after the go-live.
+
+    Where the team is hidden there is a dot, too.
+    """
     chart = Text()
     day = plot.FIRST_DAY + timedelta(days=STEP - 1)
     while day < plot.LAST_NIGHT:
         item = rows.get((team, day))
-        if item is None or day < go_live + timedelta(days=6):
+        if item is None or item["active_rate"] is None or day < go_live + timedelta(days=6):
             chart.append("·", "dim")
         else:
             rate = item["active_rate"]
@@ -127,7 +130,9 @@ def _chart(rows: Mapping[tuple[str, date], Item], team: str, go_live: date) -> T
     return chart
 
 
-def _level(rate: Item) -> tuple[str, str]:
+def _level(rate: Item | None) -> tuple[str, str]:
+    if rate is None:
+        return "dim", "hidden: it would tell of few"
     percent = 100 * rate["num"] / rate["den"]
     if rate["num"] == 0:
         return "bold red", "nobody came"
@@ -136,8 +141,8 @@ def _level(rate: Item) -> tuple[str, str]:
     return ("green", "on target") if percent >= GOOD else ("yellow", f"below {GOOD} %")
 
 
-def _percent(rate: Item) -> str:
-    return f"{100 * rate['num'] / rate['den']:.0f} %"
+def _percent(rate: Item | None) -> str:
+    return "" if rate is None else f"{100 * rate['num'] / rate['den']:.0f} %"
 
 
 def _alerts(alerts: Sequence[Item], names: Mapping[str, str]) -> Table:

@@ -20,6 +20,8 @@ LEFT_OUT: Final = "X:"
 UNKNOWN_ORIGIN: Final = Fraction(20, 100)
 PEOPLE: Final = frozenset({"M1", "M2", "M3", "M4", "M5", "M6", "M8", "M9", "M10", "M11", "M12", "M15", "M23"})
 """Their denominators are people: under the least size of a group they tell of single ones."""
+EXPECTED: Final = "M10"
+"""Its denominators are the people who were expected on a day."""
 OF_OWNERS: Final = frozenset({"M23"})
 """Few by nature: shown to who may see single persons."""
 _COUNTS: Final = frozenset({"A", "off"})
@@ -114,14 +116,14 @@ class Teller:
             self._beside(asked) if metric.companions else _NOTHING_BESIDE,
         )
 
-    def shows(self, span: Interval) -> bool:
-        """Tell whether anything may be told of the days of ``span``."""
-        return self._closed(span.start, span)[0] is None
+    def shows(self, metric: Metric, span: Interval) -> bool:
+        """Tell whether anything may be told of ``metric`` in ``span``."""
+        return self._closed(span.start, span)[0] is None and not self._few_on_a_day(metric, span)
 
-    def tells(self, code: str) -> bool:
-        """Tell whether there is a number of ``code`` on a day of which something may be told."""
-        series = self.cells.get(code)
-        return series is not None and any(self.shows(Interval(day, day + _DAY)) for day in series.days)
+    def tells(self, metric: Metric, of: str | None) -> bool:
+        """Tell whether ``metric`` was counted for ``of`` on a day of which something may be told."""
+        series = self.cells.get(code_of(metric, of))
+        return series is not None and any(self.shows(metric, Interval(day, day + _DAY)) for day in series.days)
 
     def _unknown(self, asked: Asked, value: Value, start: date) -> str | None:
         """Return why there is no value; None: there is one."""
@@ -130,6 +132,7 @@ class Teller:
             silent = self._unheard(asked)
         return (
             withheld
+            or ("suppressed" if self._few_on_a_day(asked.metric, asked.span) else None)
             or self._not_counted(asked)
             or ("source_silent" if silent else None)
             or (self._nothing(asked.metric, value) if value.den <= 0 else self._too_little(asked, value))
@@ -224,6 +227,21 @@ class Teller:
         if metric.code not in PEOPLE or (metric.combination == "daily" and asked.window != "1d"):
             return False
         return value.den < scene.min_group and not (metric.code in OF_OWNERS and scene.individuals)
+
+    def _few_on_a_day(self, metric: Metric, span: Interval) -> bool:
+        """Tell whether a sum over days of people holds a day on which few of them were expected.
+
+        Less the other days, it would tell of those few to who is shown no single persons.
+        """
+        if self.scene.named or metric.subject != "person" or (metric.combination != "daily" and metric.code != "M13"):
+            return False
+        return any(span.start <= day < (span.end or date.max) for day in self._days_of_few())
+
+    @_remembered
+    def _days_of_few(self) -> list[date]:
+        series = self.cells.get(EXPECTED)
+        days = series.days if series else ()
+        return [day for day in days if series and 0 < series.sum(day, day + _DAY).den < self.scene.min_group]
 
     def _origin_unknown(self, asked: Asked) -> bool:
         code = asked.metric.companions.get("unknown_origin")

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from services.metrics.answers import Asked, Teller
 from services.metrics.catalogue import Metric
 from services.metrics.shape import Interval
-from services.metrics.values import code_of, parameters
+from services.metrics.values import parameters
 from services.metrics.windows import Name, bounds
 
 
@@ -51,7 +51,7 @@ def _parameters(
     if metric.parameter is None or metric.parameter.allowed is not None:
         yield from ((one, within) for one in known)
         return
-    named = [one for one in known if teller.tells(code_of(metric, one))]
-    yield None, [span for span in within if not named or not teller.shows(span)]
-    shown = [span for span in within if teller.shows(span)]
+    named = [one for one in known if teller.tells(metric, one)]
+    yield None, [span for span in within if not named or not teller.shows(metric, span)]
+    shown = [span for span in within if teller.shows(metric, span)]
     yield from ((one, shown) for one in named)

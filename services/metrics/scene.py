@@ -30,7 +30,8 @@ class Scene:
     the group stays hidden from a first to a last day. ``measured``: the newest week everybody was counted in. ``seen``
     and ``kinds``: the metrics that are counted anywhere in the tenant, and the data that is there. ``approved``:
     whether the directory is good enough for groups. ``past``: whether older knowledge is asked for. ``individuals``:
-    whether single persons may be shown to who asks. ``closed``: nothing of the group may be told.
+    whether single persons may be shown to who asks, ``named``: whether any are, such as those of a line. ``closed``:
+    nothing of the group may be told.
     """
 
     now: datetime
@@ -44,6 +45,7 @@ class Scene:
     approved: bool = True
     past: bool = False
     individuals: bool = False
+    named: bool = True
     closed: bool = False
     hides: Callable[[date, date], bool] = _shows
     silences: Sequence[Silence] = ()

@@ -274,6 +274,20 @@ async def test_whatever_is_under_way_nobody_comes_back(house: House, mode: str, 
     assert await named(house.pool) == {}
 
 
+async def test_nobody_waits_for_an_erased_manager_to_look_at_their_records(house: House) -> None:
+    at, more = datetime(2026, 3, 3, 9, tzinfo=UTC), {"object": "opportunity", "record": "r1", "owner": "bo"}
+    await fold(house, "acme", [event(1, "bo", at, "crm.record.created", origin="ui", **more)])
+    await settle(house)
+    asked = "select coalesce(sum(den), 0) from metric_cell where tenant = 'acme' and metric = 'M18'"
+    assert await house.pool.fetchval(asked) > 0
+
+    number = await ask(house, "erase")
+    await settle(house)
+    await finished(house, number)
+
+    assert await house.pool.fetchval(asked) == 0
+
+
 async def test_who_is_entered_again_is_taken_out_again(house: House) -> None:
     await fold(house, "acme", [each for _, each in acts(random.Random(3), 60)])
     await settle(house)
@@ -316,3 +330,65 @@ async def test_a_tombstone_stands_on_the_log_and_counts_nowhere(house: House) ->
     assert all(record.value is None for record in graves)
     assert await house.pool.fetchval("select sum(folded) from tally") == before
     assert await house.pool.fetchval("select count(*) from dead_letter") == 0
+
+
+@pytest.mark.parametrize("user", ["A", "sponsor", "value"])
+async def test_who_is_called_like_a_team_a_role_or_a_word_of_the_form_takes_nothing_else_along(
+    house: House, user: str
+) -> None:
+    await enter(house.pool, user, entry("A"), SHARDS)
+    late = datetime(2026, 3, 20, tzinfo=UTC)
+    await fold(house, "acme", [event(1, "bo", late, owner=user, object="opportunity", record="r1")])
+    await settle(house)
+    told = await house.pool.fetch("select body from alert_change where tenant = 'acme'")
+    assert {"A"} <= {team["team"] for row in told for team in row["body"]["evidence"].get("worst_teams", ())}
+    await house.pool.execute(
+        "insert into record_base (tenant, object, record, as_of, state) values ('acme', 'opportunity', 'r9', $1, $2)",
+        late,
+        {"owner": user, "stage": user, "outcome": "open", "alive": True, "fields": {user: ["filled"]}},
+    )
+
+    number = await ask(house, "erase", user)
+    await settle(house)
+    await finished(house, number)
+
+    bodies = [row["body"] for row in await house.pool.fetch("select body from alert_change where tenant = 'acme'")]
+    assert user not in {body["subject"]["key"] for body in bodies if body["subject"]["kind"] == "user"}
+    assert {heard["role"] for body in bodies for heard in body["audience"]} >= {"sponsor"}
+    assert {"A"} <= {team["team"] for body in bodies for team in body["evidence"].get("worst_teams", ())}
+    (state,) = await house.pool.fetchrow("select state from record_base where record = 'r9'")
+    assert (state["owner"] == user, state["stage"], list(state["fields"])) == (False, user, [user])
+
+
+@pytest.mark.parametrize("mode", ["erase", "anonymise"])
+async def test_nobody_may_be_them_and_no_letter_of_others_names_them(house: House, mode: str) -> None:
+    await house.pool.execute("update person set email = $1 where user_id = 'bo' and tenant = 'acme'", MAIL)
+    await enter(house.pool, "bo", entry("A"), SHARDS)
+    await fold(house, "acme", [event(1, "shared", datetime(2026, 3, 3, tzinfo=UTC), email=MAIL)])
+    await settle(house)
+    (link,) = await house.pool.fetch("select candidates from person_link where identity = 'shared'")
+    assert link["candidates"] == [ANNA, "bo"]
+    await house.pool.execute(
+        """insert into dead_letter (tenant, shard, log_offset, key, value, reason)
+           values ('acme', 0, 1, $1, $2, 'has no id')""",
+        person_key("acme", "bo"),
+        f'{{"data": {{"user": "bo", "owner": "{ANNA}"}}}}'.encode(),
+    )
+
+    boss = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+    for user, told in {"bo": "7a", "cy": ANNA.upper(), "dee": "other"}.items():
+        said = {"title": "Rep", boss: {"department": "N", "manager": {"value": told, "displayName": f"Anna {CANARY}"}}}
+        said[boss]["manager"] |= {} if told != "other" else {"displayName": "Eve"}
+        await house.pool.execute("update person set scim = $2 where tenant = 'acme' and user_id = $1", user, said)
+    await house.pool.execute("update person set scim_id = '7a' where user_id = $1", ANNA)
+
+    number = await ask(house, mode)
+    await settle(house)
+    report = await finished(house, number)
+
+    await house.pool.execute("update person set email = null where user_id = 'bo'")
+    assert await named(house.pool) == {}
+    assert report["tables"]["dead_letter"] == 1
+    said = {row["user_id"]: row["scim"] for row in await house.pool.fetch("select user_id, scim from person")}
+    assert said["bo"] == {"title": "Rep", boss: {"department": "N"}}
+    assert said["dee"][boss]["manager"] == {"value": "other", "displayName": "Eve"}

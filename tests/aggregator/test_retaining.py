@@ -305,3 +305,21 @@ async def test_the_command_tells_what_would_go_and_deletes_nothing(pool: Pool, d
     assert await pool.fetchval("select count(*) from dead_letter") == 1
     assert await run() == b'{"dead_letter": 1}\n'
     assert await pool.fetchval("select count(*) from dead_letter") == 0
+
+
+async def test_a_group_stays_hidden_in_every_window_that_is_left(pool: Pool) -> None:
+    await work(pool, 60, until=NOW)
+    first = TODAY - timedelta(days=TODAY.weekday() + 14)
+    kept = (TODAY - first - timedelta(days=2)).days
+    weeks = [first + timedelta(weeks=number) for number in range(-8, 2)]
+    for table in ("hidden_group (tenant, week, dimension, key, reason)", "measured_week (tenant, week, known_at)"):
+        more = "'team', 'A', 'small'" if table.startswith("hidden") else "now()"
+        await pool.execute(f"insert into {table} select 'acme', w, {more} from unnest($1::date[]) w", weeks)
+
+    await retain(pool, Periods(activity=10, people=10, aggregates=kept, letters=90), NOW)
+
+    oldest_window = min(place.as_of for place in await windows(pool, TODAY - timedelta(days=kept)))
+    begins = oldest_window - timedelta(days=max(window_store.WINDOWS) - 1)
+    for table in ("hidden_group", "measured_week"):
+        assert await oldest(pool, table, "week") <= begins  # type: ignore[operator]
+        assert await oldest(pool, table, "week") > weeks[0]  # type: ignore[operator]

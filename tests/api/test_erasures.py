@@ -86,6 +86,24 @@ async def test_an_identity_provider_does_not_bring_back_who_was_erased(
     assert "was erased" in answer.json()["detail"]
 
 
+async def test_an_identity_provider_makes_nobody_report_to_who_was_erased(
+    api: Client, connect: Connect, pool: Pool
+) -> None:
+    await hire(api, "ada")
+    await api.delete("/v1/people/ada")
+    await pool.execute("delete from person where user_id = 'ada'")  # as the owner of the shard does
+    made = (await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["manage"]})).json()["key"]
+    work = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+    boss = {"value": "ada", "displayName": "Ada Lovelace"}
+    user = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", work], "userName": "bo"}
+
+    answer = await connect(made).post("/scim/v2/Users", json={**user, work: {"department": "North", "manager": boss}})
+
+    assert (answer.status_code, answer.json()[work]) == (201, {"department": "North"})
+    assert await pool.fetchval("select manager from membership where user_id = 'bo'") is None
+    assert not await pool.fetchval("select exists (select from person p where p::text ilike '%lovelace%')")
+
+
 async def test_a_silent_source_is_said_to_be_and_its_days_are_marked(api: Client, pool: Pool) -> None:
     since = datetime(2026, 3, 1, 9, tzinfo=UTC)
     await pool.execute(

@@ -289,6 +289,32 @@ async def test_few_people_behind_a_number_are_not_told_of(api: Client, pool: Poo
     assert meetings[0]["den"] == 2, "meetings are no people"
 
 
+@pytest.mark.parametrize("visibility", ["off", "manager"])
+async def test_a_day_of_few_people_is_in_no_sum_for_who_is_shown_no_single_persons(
+    api: Client, pool: Pool, visibility: str
+) -> None:
+    await api.patch("/v1/tenants/acme", json={"privacy": {"min_group": 5, "individual_visibility": visibility}})
+    await measure(pool)
+    friday = week(1) + timedelta(days=4)
+    for day in (week(1), week(2)):
+        await add_cells(pool, [("M11", day, 6, 6), ("M10", day, 4, 6), ("M16:lead", day, 8, 9)])
+    await add_cells(pool, [("M10", friday, 1, 1), ("M16:lead", friday, 0, 3), ("M16:will", friday, 1, 1)])
+
+    daily = {item["window"]["start"]: item for item in await values(api, "adoption.daily_rate", window="1d")}
+    weekly = await values(api, "adoption.daily_rate", window="week")
+    created = await values(api, "behaviour.in_crm_creation", window="week", object="lead")
+    objects = {str(item["parameter"]) for item in await values(api, "behaviour.in_crm_creation", window="1d")}
+    reached, sticky = [await values(api, metric) for metric in ("adoption.weekly_rate", "adoption.stickiness")]
+
+    named = visibility == "manager"
+    assert (daily[str(week(1))]["num"], daily[str(friday)]["reason"]) == (4, "suppressed")
+    assert [(item["num"], item["den"]) for item in weekly[1:3]] == [(5, 7) if named else (None, None), (4, 6)]
+    assert [(item["num"], item["den"]) for item in created[1:3]] == [(8, 12) if named else (None, None), (8, 9)]
+    assert (str({"object": "will"}) in objects) is named
+    assert [item["reason"] for item in sticky[1:3]] == [None if named else "suppressed", None]
+    assert reached[1]["num"] == 6
+
+
 async def test_as_of_an_instant_what_was_known_then_is_told(api: Client, pool: Pool) -> None:
     await measure(pool)
     group = ("team", "north")

@@ -162,6 +162,24 @@ async def test_every_look_at_a_person_is_written_down(api: Client, connect: Conn
     assert rest["next"] is None
 
 
+@pytest.mark.parametrize(("visibility", "shown"), [("manager", ["anna", "cy"]), ("owner", ["anna", "cy"]), ("off", [])])
+async def test_the_scope_of_a_wave_names_whom_the_directory_does(
+    api: Client, connect: Connect, visibility: str, shown: list[str]
+) -> None:
+    scope = {"people": ["anna", "cy"], "roles": ["lead"]}
+    await api.post("/v1/waves", json={"id": "north", "name": "North", "go_live": "2026-03-02", "scope": scope})
+    await api.patch("/v1/tenants/acme", json={"privacy": {"individual_visibility": visibility}})
+    client, keeper = await reader(api, connect), await reader(api, connect, "manage")
+
+    one = (await client.get("/v1/waves/north")).json()
+    listed = (await client.get("/v1/waves")).json()["items"]
+
+    assert listed == [one]
+    assert one["scope"] == {**scope, "people": shown}
+    assert len(await looks(api, subject="anna")) == 2 * bool(shown)
+    assert (await keeper.get("/v1/waves/north")).json()["scope"] == scope
+
+
 async def test_a_long_list_of_people_is_one_look(api: Client, connect: Connect) -> None:
     await api.put("/v1/directory/people", json=[{"user": f"u{number:03}"} for number in range(101)])
 

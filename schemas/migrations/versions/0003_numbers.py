@@ -2,7 +2,7 @@
 
 Revision: 0003
 Follows: 0002
-Written: 2026-11-22 12:52:21.330435
+Written: 2026-11-22 13:28:05.376592
 """
 
 import sqlalchemy as sa
@@ -63,6 +63,13 @@ def upgrade() -> None:
         ["tenant", "record"],
         unique=False,
         postgresql_where=sa.text("record IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_activity_review",
+        "activity",
+        ["tenant", "at"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'meeting.held'"),
     )
     op.create_table(
         "backfill",
@@ -267,7 +274,10 @@ def upgrade() -> None:
             comment="what was queued until then is being measured; null: nothing is",
         ),
         sa.Column(
-            "through", sa.DateTime(timezone=True), nullable=True, comment="what was queued until then is measured"
+            "through",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="who was queued until then is measured, people first",
         ),
         sa.Column(
             "known_at",

@@ -1,28 +1,48 @@
 """Taking names out of what was written down as JSON: alerts and their history."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-_PERSON: Final = "person"
+PEOPLE: Final = "people"
+"""Where evidence names people; of some rules it is their number."""
+PERSON: Final = "person"
+"""Who of an audience is told."""
 
 
-def scrub(value: Any, names: Collection[str], stand_in: str | None) -> Any:  # noqa: ANN401 - JSON is any shape
-    """Return ``value`` without ``names``: another name in their place, or None: lists lose them, and who is told."""
-    if isinstance(value, str):
-        return stand_in if value in names else value
-    if isinstance(value, list):
-        return [
-            scrub(each, names, stand_in)
-            for each in value
-            if stand_in is not None or not (isinstance(each, str) and each in names)
-        ]
-    if isinstance(value, dict):
-        return {
-            key: scrub(each, names, stand_in)
-            for key, each in value.items()
-            if stand_in is not None or key != _PERSON or each not in names
-        }
-    return value
+def evidence_without(evidence: Mapping[str, Any], names: Collection[str], stand_in: str | None) -> dict[str, Any]:
+    """Return ``evidence`` without ``names``: another one in their place, or None: they are left out.
+
+    Only where people are named: a team may have the name of a person, and keeps it.
+    """
+    told = evidence.get(PEOPLE)
+    if not isinstance(told, list):
+        return dict(evidence)
+    people = [stand_in if name in names else name for name in told]
+    return {**evidence, PEOPLE: [name for name in people if name is not None]}
+
+
+def audience_without(
+    audience: Iterable[Mapping[str, Any]], names: Collection[str], stand_in: str | None
+) -> list[dict[str, Any]]:
+    """Return ``audience`` without ``names``: the role is told all the same."""
+    found = []
+    for heard in audience:
+        clean = {name: value for name, value in heard.items() if name != PERSON or value not in names}
+        found.append({**clean, PERSON: stand_in} if len(clean) < len(heard) and stand_in is not None else clean)
+    return found
+
+
+def body_without(body: Mapping[str, Any], names: Collection[str], stand_in: str | None) -> dict[str, Any]:
+    """Return an alert as it was told without ``names``. One about a person of them is about who stands in."""
+    subject = dict(body["subject"])
+    if subject["kind"] == "user" and subject["key"] in names:
+        subject["key"] = stand_in
+    return {
+        **body,
+        "subject": subject,
+        "evidence": evidence_without(body["evidence"], names, stand_in),
+        "audience": audience_without(body["audience"], names, stand_in),
+    }
 
 
 def renamed(fingerprint: str, user: str, stand_in: str) -> str:

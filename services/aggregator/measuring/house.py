@@ -1,6 +1,7 @@
 """The tenant as a pass of the measurer sees it: its weeks, how it counts, and which numbers were final before.
 
-What an open week says of records is said as of the end of the tenant's today, so with each day it is said anew.
+What an open week says of records is said as of its end, as if nothing more happened: no number is a function of the
+clock, and a day that begins changes none.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -28,8 +29,7 @@ _DAY: Final = timedelta(days=1)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 EVERYTHING: Final = ""
-STANDING: Final = "standing\t"
-"""Marks of what to count in: everybody and every record, or the records that stand as of today."""
+"""The mark of what to count in: everybody and every record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,8 @@ class House:
         return week_of(day, self.policy.first_day_of_week)
 
     def end_of_week(self, week: date) -> datetime:
-        """Return the end of ``week`` where the tenant is; of the week that is not over, the end of today."""
-        end = week + WEEK
-        return end_of(end if self.day is None else min(end, self.day + _DAY), [self.policy.zone])
+        """Return the end of ``week`` where the tenant is."""
+        return end_of(week + WEEK, [self.policy.zone])
 
 
 def zones(names: Iterable[str]) -> list[tzinfo]:
@@ -197,9 +196,5 @@ def newly(house: House, before: Measured) -> list[tuple[str, Span]]:
     if house.weeks.first < before.since:
         found.append((EVERYTHING, Span(house.weeks.first + _DAY, before.since - 2 * _DAY)))
     if house.weeks.last > before.week:
-        if before.day is None or before.day + _DAY < before.week + WEEK:  # it was not seen to its end
-            found.append((STANDING, Span(before.week + _DAY, before.week + WEEK)))
         found.append((EVERYTHING, Span(before.week + WEEK + _DAY, house.weeks.last + _DAY)))
-    elif before.day is None or house.day > before.day:
-        found.append((STANDING, Span(house.weeks.last + _DAY, max(house.weeks.last + _DAY, house.day))))
     return found

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.aggregator.domain.measures import WEEK, Span, Subject
-from services.aggregator.measuring.house import STANDING, House
+from services.aggregator.measuring.house import House
 from services.aggregator.measuring.records import delayed
 from services.aggregator.store import dirty, spreading
 from services.postgres import Connection
 
 AT_ONCE: Final = 5000
-_PEOPLE, _RECORDS, _STANDING, _TOUCHED = "people\t", "records\t", STANDING, "touched\t"
+_PEOPLE, _RECORDS, _TOUCHED = "people\t", "records\t", "touched\t"
 
 
 async def spread(tx: Connection, house: House, spans: Mapping[str, Span]) -> None:
@@ -31,9 +31,9 @@ async def _next(tx: Connection, house: House, mark: str, span: Span) -> str | No
     """Queue the next part; return the mark of what remains, None: nothing."""
     kind, tab, after = mark.partition("\t")
     tenant, since = house.tenant, house.queued_at
-    if kind + tab in (_RECORDS, _STANDING):
+    if kind + tab == _RECORDS:
         weeks = [] if house.weeks is None or span.low is None else house.weeks.of(span)
-        week = None if not weeks else weeks[0] if kind + tab == _STANDING else weeks[0] - WEEK
+        week = None if not weeks else weeks[0] - WEEK
         last = await spreading.records(tx, tenant, since, after, delayed(span), week, AT_ONCE)
         return _TOUCHED if last is None else f"{kind}\t{last}"
     if kind + tab == _TOUCHED:

@@ -29,13 +29,20 @@ group by kind, subject order by {order}
 """
 
 
-async def waiting(connection: Connection, tenant: str, cut: datetime, week: date | None) -> list[Waiting]:
-    """Return the people and records that were queued until ``cut``.
+OF_RECORDS: Final = "(kind = 'record' or kind = 'tenant' and subject similar to '(records|touched)\t%')"
+"""What tells of records: themselves, and the marks of a tenant behind which only records wait."""
+
+
+async def waiting(
+    connection: Connection, tenant: str, cut: datetime, week: date | None, *, records: bool
+) -> list[Waiting]:
+    """Return the people, or the ``records``, that were queued until ``cut``.
 
     First those to whom something happened on some days before ``week``, then on others, then what has no end.
     """
     order = "bool_or(low is null or high is null), min(low) >= $3::date, min(seq)"
-    sql = _WAITING.format(kind="kind <> 'week'", order=order)
+    kind = OF_RECORDS if records else f"kind <> 'week' and not {OF_RECORDS}"
+    sql = _WAITING.format(kind=kind, order=order)
     return [_waiting(row) for row in await connection.fetch(sql, tenant, cut, week or date.min)]
 
 

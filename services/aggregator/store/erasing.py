@@ -239,6 +239,20 @@ _LINES: Final = """
 with given as (select $3::text as stand_in)
 update membership m set manager = {manager} from given where m.tenant = $1 and m.manager = any($2)
 """
+_REPORTING: Final = """
+insert into dirty (tenant, kind, subject)
+select distinct $1, 'person', user_id from membership where tenant = $1 and manager = any($2)
+"""
+_LED: Final = """
+update person p set scim = p.scim #- $3::text[]
+where p.tenant = $1 and lower(p.scim #>> array_append($3::text[], 'value')) in (
+  select lower(i) from unnest($2::text[]) i
+  union select lower(told) from person m
+    cross join lateral unnest(array[m.scim_id::text, m.user_name, m.email, m.external_id]) told
+    where m.tenant = $1 and m.user_id = any($2))
+"""
+"""An identity provider tells of others who their manager is, and what the manager is called."""
+_MANAGER: Final = ["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", "manager"]
 _SCOPES: Final = "select id, scope, sponsor from wave where tenant = $1 for update"
 
 
@@ -247,8 +261,11 @@ async def stand_in(tx: Connection, order: Order, name: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     ids = set(order.identities)
     keeps = order.mode == ANONYMISE
+    if not keeps:  # nobody looks at their records now
+        await tx.execute(_REPORTING, order.tenant, list(ids))
     sql = _LINES.format(manager="given.stand_in" if keeps else "null")
     counts["membership"] = _count(await tx.execute(sql, order.tenant, list(ids), name))
+    counts["person"] = _count(await tx.execute(_LED, order.tenant, list(ids), _MANAGER))
     for wave, scope, sponsor in await tx.fetch(_SCOPES, order.tenant):
         changed = _scope(scope, ids, name)
         led = (name if keeps else None) if sponsor in ids else sponsor

@@ -13,6 +13,8 @@ from services.postgres import Connection, Pool, transaction
 CHUNK: Final = 5000
 REACH: Final = timedelta(days=28)
 """How far the longest window looks back."""
+HIDING: Final = REACH + timedelta(days=7)
+"""Whoever is hidden in a week stays so in every window that begins in it."""
 
 
 class Tenant(NamedTuple):
@@ -24,11 +26,15 @@ class Tenant(NamedTuple):
 
 
 class Tier(NamedTuple):
-    """Rows of a table that are deleted when ``column`` lies before a day; ``person``: a shard's owner rests on them."""
+    """Rows of a table that are deleted when ``column`` lies before a day; ``person``: a shard's owner rests on them.
+
+    ``reach``: how far before the first day that is kept they are still needed.
+    """
 
     table: str
     column: str
     person: bool = False
+    reach: timedelta = timedelta()
 
 
 PEOPLE: Final = (
@@ -42,8 +48,8 @@ PEOPLE: Final = (
 LETTERS: Final = (Tier("dead_letter", "created_at"),)
 AGGREGATES: Final = (
     Tier("metric_past", "day"),
-    Tier("hidden_group", "week"),
-    Tier("measured_week", "week"),
+    Tier("hidden_group", "week", reach=HIDING),
+    Tier("measured_week", "week", reach=HIDING),
     Tier("backfill", "finished_at"),
 )
 
@@ -70,7 +76,7 @@ async def tenants(connection: Connection, now: datetime) -> list[Tenant]:
 async def count(connection: Connection, tier: Tier, tenant: str, before: date) -> int:
     """Return how many rows are older."""
     sql = f"select count(*) from {tier.table} where tenant = $1 and {tier.column} < $2"
-    number: int = await connection.fetchval(sql, tenant, before)
+    number: int = await connection.fetchval(sql, tenant, before - tier.reach)
     return number
 
 
@@ -85,7 +91,7 @@ async def delete(pool: Pool, tier: Tier, tenant: str, what: str, before: date) -
             await tx.execute("select from measured where tenant = $1 for update", tenant)
             if not total:
                 await tx.execute(_SINCE, tenant, what, before)
-            number = int((await tx.execute(sql, tenant, before)).rpartition(" ")[2])
+            number = int((await tx.execute(sql, tenant, before - tier.reach)).rpartition(" ")[2])
         total += number
         if number < CHUNK:
             return total

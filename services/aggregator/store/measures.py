@@ -104,6 +104,12 @@ async def finish(tx: Connection, tenant: str, as_of: datetime | None, *, complet
     await tx.execute(_FINISH, tenant, as_of, complete)
 
 
+async def reached(tx: Connection, tenant: str) -> None:
+    """Write down that every person was measured who was queued until the cut, and counted in."""
+    await tx.execute(_WEEKS, tenant)
+    await tx.execute("update measured set through = cut where tenant = $1", tenant)
+
+
 async def weeks_known(tx: Connection, tenant: str, known_at: datetime) -> set[date]:
     """Return the weeks that everybody was counted in before ``known_at``."""
     sql = "select week from measured_week where tenant = $1 and known_at < $2"

@@ -7,20 +7,23 @@ from typing import Any, Final
 from schemas.erasures import ANONYMISE
 from schemas.topics import person_key
 from services.aggregator.domain.alerts import alert_id
-from services.aggregator.domain.scrubbing import renamed, scrub
+from services.aggregator.domain.scrubbing import audience_without, body_without, evidence_without, renamed
 from services.aggregator.store.erasing import Order
 from services.postgres import Connection
 
-_NAMING: Final = "exists (select from unnest($2::text[]) i where strpos({text}, to_json(i)::text) > 0)"
+_NAMING: Final = """(
+  jsonb_typeof({evidence} -> 'people') = 'array' and {evidence} -> 'people' ?| $2::text[]
+  or exists (select from jsonb_array_elements({audience}) heard where heard ->> 'person' = any($2)))"""
+"""Where alerts name people beside their subject; elsewhere the same word is a team, a role, or a part of the form."""
+_OF_ALERT: Final = f"""(a.subject_kind = 'user' and a.subject_key = any($2)
+  or {_NAMING.format(evidence="a.evidence", audience="a.audience")})"""
+_OF_CHANGE: Final = f"""(c.body #>> '{{subject,kind}}' = 'user' and c.body #>> '{{subject,key}}' = any($2)
+  or {_NAMING.format(evidence="(c.body -> 'evidence')", audience="c.body -> 'audience'")})"""
 _ALERTS: Final = f"""
 select id, fingerprint, subject_kind, subject_key, evidence, audience from alert a
-where tenant = $1 and (subject_kind = 'user' and subject_key = any($2)
-  or {_NAMING.format(text="a.evidence::text || a.audience::text")})
-order by id
+where tenant = $1 and {_OF_ALERT} order by id
 """
-_HISTORY: Final = f"""
-select seq, alert, body from alert_change c where tenant = $1 and {_NAMING.format(text="c.body::text")} order by seq
-"""
+_HISTORY: Final = f"select seq, alert, body from alert_change c where tenant = $1 and {_OF_CHANGE} order by seq"
 
 
 async def alerts(tx: Connection, order: Order) -> Counter[str]:
@@ -43,7 +46,7 @@ async def alerts(tx: Connection, order: Order) -> Counter[str]:
             """update alert set id = $3, fingerprint = $4, subject_key = $5, evidence = $6, audience = $7
                where tenant = $1 and id = $2""",
             *(order.tenant, number, about[number], mark, name if mine else key),
-            *(scrub(evidence, ids, name), scrub(audience, ids, name)),
+            *(evidence_without(evidence, ids, name), audience_without(audience, ids, name)),
         )
     for seq, alert, body in await tx.fetch(_HISTORY, order.tenant, ids):
         counts["alert_change"] += 1
@@ -68,7 +71,7 @@ async def _drop(tx: Connection, tenant: str, alert: str, counts: Counter[str]) -
 
 def _body(body: Mapping[str, Any], ids: Sequence[str], name: str | None, old: str, new: str) -> dict[str, Any]:
     """Return the body of a change; links and ids name the alert by its id."""
-    clean: dict[str, Any] = scrub(dict(body), ids, name)
+    clean = body_without(body, ids, name)
     links = {key: link.replace(old, new) for key, link in clean.get("links", {}).items()}
     return {**clean, "id": new, "links": links}
 
@@ -108,10 +111,30 @@ _ELSEWHERE: Final = {
         and exists (select from unnest($2::text[]) i where strpos(body::text, to_json(i)::text) > 0)""",
     "access_log": "update access_log set subject = $3 where tenant = $1 and subject = any($2)",
     "record_base": """update record_base
-        set state = replace(state::text, to_json(i)::text, to_json($3::text)::text)::jsonb
-        from unnest($2::text[]) i where tenant = $1 and strpos(state::text, to_json(i)::text) > 0""",
+        set state = state || (select jsonb_object_agg(whose, $3::text)
+          from unnest(array['owner', 'creator']) whose where state ->> whose = any($2))
+        where tenant = $1 and (state ->> 'owner' = any($2) or state ->> 'creator' = any($2))""",
 }
-_LETTERS: Final = "delete from dead_letter where tenant = $1 and shard is not null and key = any($2)"
+_LETTERS: Final = """
+delete from dead_letter where tenant = $1 and shard is not null and (key = any($2)
+  or exists (select from unnest($3::text[]) i where position(convert_to(to_json(i)::text, 'UTF8') in value) > 0))
+"""
+_CANDIDATES: Final = """
+update person_link set candidates = (
+  select jsonb_agg(case when c = any($2) then $3 else c end) from jsonb_array_elements_text(candidates) c)
+where tenant = $1 and candidates ?| $2::text[]
+"""
+
+
+async def candidates(tx: Connection, order: Order) -> int:
+    """Let who stands in be whom identities may be. Of who is erased the owners of these identities take it away.
+
+    While no shard is written: whoever looks for candidates later finds who stands in.
+    """
+    if order.mode != ANONYMISE:
+        return 0
+    await tx.execute("select from position order by shard for update")
+    return _count(await tx.execute(_CANDIDATES, order.tenant, list(order.identities), order.stand_in))
 
 
 async def elsewhere(tx: Connection, order: Order) -> Counter[str]:
@@ -121,7 +144,7 @@ async def elsewhere(tx: Connection, order: Order) -> Counter[str]:
         {table: _count(await tx.execute(sql, order.tenant, ids, order.stand_in)) for table, sql in _ELSEWHERE.items()}
     )
     keys = [person_key(order.tenant, identity) for identity in ids]
-    counts["dead_letter"] = _count(await tx.execute(_LETTERS, order.tenant, keys))
+    counts["dead_letter"] = _count(await tx.execute(_LETTERS, order.tenant, keys, ids))
     return counts
 
 
@@ -148,7 +171,8 @@ select
   + (select count(*) from alias where tenant = $1 and (identity = any($2) or user_id = any($2)))
   + (select count(*) from person_day where tenant = $1 and user_id = any($2))
   + (select count(*) from identity_day where tenant = $1 and user_id = any($2))
-  + (select count(*) from person_link where tenant = $1 and (identity = any($2) or user_id = any($2)))
+  + (select count(*) from person_link where tenant = $1
+      and (identity = any($2) or user_id = any($2) or candidates ?| $2::text[]))
   + (select count(*) from roster where tenant = $1 and user_id = any($2))
   + (select count(*) from sighting where tenant = $1 and identity = any($2))
   + (select count(*) from activity where tenant = $1 and user_id = any($2))
@@ -157,9 +181,8 @@ select
   + (select count(*) from contribution where tenant = $1 and owner = any($2))
   + (select count(*) from dirty where tenant = $1 and kind = 'person' and subject = any($2))
   + (select count(*) from wave_connection where tenant = $1 and missing && $2)
-  + (select count(*) from alert a where tenant = $1 and (subject_key = any($2) and subject_kind = 'user'
-      or {_NAMING.format(text="a.evidence::text || a.audience::text")}))
-  + (select count(*) from alert_change c where tenant = $1 and {_NAMING.format(text="c.body::text")})
+  + (select count(*) from alert a where tenant = $1 and {_OF_ALERT})
+  + (select count(*) from alert_change c where tenant = $1 and {_OF_CHANGE})
 """
 
 

@@ -19,11 +19,12 @@ from services.api.days import local_day
 from services.api.licences import switched
 from services.api.people_file import PersonRow
 from services.api.people_row import FieldError, values_of
+from services.api.scim.attributes import ENTERPRISE
 from services.api.scim.errors import invalid_value
 from services.api.scim.mapping import Rules, cells, changed, place
 from services.api.scim.resources import Person
 from services.api.spells import DATED
-from services.api.store import directory, scim, tenants
+from services.api.store import directory, erasures, scim, tenants
 from services.postgres import Connection
 
 CHUNK: Final = 2000
@@ -138,6 +139,9 @@ async def carry_user(at: Desk, person: Person, before: dict[str, Any], after: di
     values = changed(cells(before, groups, at.rules), cells(after, groups, at.rules))
     if values.get("manager") is not None:
         boss = await scim.manager(at.connection, at.tenant, values["manager"]) or values["manager"]
+        if await erasures.returning(at.connection, at.tenant, [boss]):
+            said = {name: value for name, value in after[ENTERPRISE].items() if name != "manager"}
+            boss, after = None, {**after, ENTERPRISE: said}
         values["manager"] = None if boss == person.user else boss
     try:
         values = values_of({"user": person.user, **values})

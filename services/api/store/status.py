@@ -23,7 +23,8 @@ select (select value::int from installation where name = 'shards') as shards,
        (select sum(version)::bigint from tally where tenant = $1) as version,
        (select version from evaluation where tenant = $1) as evaluated,
        exists (select from dirty where tenant = $1 and queued_at < 'infinity'
-               and ($4::timestamptz is null or queued_at <= $4))
+               and ($4::timestamptz is null or queued_at <= $4) and ($7 or not
+                 (kind = 'record' or kind = 'tenant' and subject similar to '(records|touched)\t%')))
          or exists (select from measured where tenant = $1 and cut is not null
                     and ($4::timestamptz is null or coalesce(through, timestamptz '-infinity') < $4)) as unmeasured,
        exists (select from measured m where m.tenant = $1 and coalesce(m.until, timestamptz '-infinity') <= case
@@ -38,15 +39,17 @@ async def progress(
     queued_by: datetime | None,
     soiled_by: datetime | None,
     now: datetime | None,
+    *,
+    records: bool,
 ) -> Row:
     """Return how far everything is, in one snapshot, taken before ``moment``.
 
     ``shards`` there are, ``drained`` of them since ``asked_at``; a change of the directory, or of people with several
     identities, is ``waiting`` that was queued by ``queued_by`` (None: now); ``version`` is what was counted,
     ``evaluated`` what was judged. Something is ``unmeasured`` that was queued by ``soiled_by`` (None: now); time went
-    on and the measurer is ``behind``. ``now``: of a tenant on the wall clock.
+    on and the measurer is ``behind``. ``now``: of a tenant on the wall clock. ``records``: these count, too.
     """
-    return await connection.fetchrow(_PROGRESS, tenant, asked_at, queued_by, soiled_by, now, now is not None)
+    return await connection.fetchrow(_PROGRESS, tenant, asked_at, queued_by, soiled_by, now, now is not None, records)
 
 
 async def counts(connection: Connection, tenant: str) -> Row:
