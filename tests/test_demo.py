@@ -22,7 +22,7 @@ def told() -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=280,
         check=False,
     )
 

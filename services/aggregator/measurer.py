@@ -44,6 +44,10 @@ REST: Final = 1.0
 MOST_REST: Final = 10.0
 PATIENCE: Final = timedelta(seconds=5)
 """How long a pass waits for unread events: amid a backlog everybody would be measured again and again."""
+RECORDS_PATIENCE: Final = timedelta(seconds=20)
+"""How long records wait amid a backlog: there are many, and each is told of again and again."""
+RECORD_SECONDS: Final = 1.0
+"""How long people wait for records at most."""
 SUBJECTS: Final = 500
 SUBJECT_WEEKS: Final = 3000
 """What one part holds at most."""
@@ -105,25 +109,28 @@ class Measurer:
                 and not stop.is_set()
                 and self._rests.over(tenant, perf_counter())
             ):
-                await self._measure_alone(tenant, now, rest=0.0 if drained else REST)
+                await self._measure_alone(tenant, now, state.asked_at - RECORDS_PATIENCE, calm=drained)
                 del self._waiting[tenant]
                 await confirm()
 
-    async def _measure_alone(self, tenant: str, now: datetime, *, rest: float) -> None:
-        """Measure ``tenant``; what goes wrong with it is told and tried again later, the others go on."""
+    async def _measure_alone(self, tenant: str, now: datetime, long_ago: datetime, *, calm: bool) -> None:
+        """Measure ``tenant``; what goes wrong with it is told and tried again later, the others go on.
+
+        Unless all is ``calm``, its records wait, but none that has waited since ``long_ago``.
+        """
         started = perf_counter()
         try:
-            await self.measure(tenant, now)
+            await self.measure(tenant, now, records=calm or await dirty.records_wait(self._pool, tenant, long_ago))
         except Exception as error:
             self._rests.failed(tenant, perf_counter())
             trace = not isinstance(error, (OvertakenError, *UNAVAILABLE))
             log.warning("measuring tenant %s failed: %s", tenant, error, exc_info=trace)
         else:
-            seconds = min(rest * (perf_counter() - started), MOST_REST)
+            seconds = 0.0 if calm else min(REST * (perf_counter() - started), MOST_REST)
             self._rests.done(tenant, perf_counter(), max(seconds, self._least))
 
-    async def measure(self, tenant: str, now: datetime) -> bool:
-        """Measure what was queued until now; ``now`` counts for tenants on the wall clock.
+    async def measure(self, tenant: str, now: datetime, *, records: bool = True) -> bool:
+        """Measure what was queued until now; ``now`` counts for tenants on the wall clock. ``records``: these, too.
 
         Returns whether there was anything to do.
         """
@@ -136,7 +143,9 @@ class Measurer:
         await self._hide(house)
         if complete:
             await self._reached(house)
-            complete = await self._measure(house, until, records=True)
+            until = min(until, perf_counter() + RECORD_SECONDS)
+            complete = records and await self._measure(house, until, records=True)
+            await self._hide(house)
         await self._finish(house, now, complete=complete)
         self._observe(perf_counter() - started)
         return True

@@ -142,7 +142,7 @@ def _records(
     found = {}
     for (noun, record), told in changes.items():
         for week in weeks:
-            end = end_of(min(week + WEEK, today + DAY), [policy.zone])
+            end = end_of(week + WEEK, [policy.zone])
             line = Timeline([change for change in told if change.at.date() <= today + DAY], known[noun])
             reviews = sorted(set(meetings[week]))
             it = contribute_record(line, known[noun], week, week_end=end, people=people, meetings=reviews)

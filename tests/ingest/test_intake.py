@@ -56,7 +56,7 @@ async def test_an_accepted_event_is_on_the_log_with_its_person_its_headers_and_t
         "object": "deal",
         "fields": {"amount": "filled"},
     }
-    assert abs(record.timestamp - NOW.timestamp() * 1000) < 600_000
+    assert abs(record.timestamp - NOW.timestamp() * 1000) < 3_600_000
 
 
 def test_one_bad_event_of_a_batch_rejects_itself_only(house: Ingest) -> None:

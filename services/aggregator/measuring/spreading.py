@@ -22,7 +22,7 @@ async def spread(tx: Connection, house: House, spans: Mapping[str, Span]) -> Non
         rest = await _next(tx, house, mark, span)
         if rest is not None:
             await dirty.queue(tx, house.tenant, house.queued_at, [(Subject("tenant", rest), span)])
-        elif span == Span(None, None) and house.weeks is not None:
+        if rest == _RECORDS and span == Span(None, None) and house.weeks is not None:  # all people are spread
             weeks = [(Subject("week", week.isoformat()), Span(week, week)) for week in house.weeks.all()]
             await dirty.queue(tx, house.tenant, house.queued_at, weeks)
 

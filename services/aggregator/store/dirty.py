@@ -46,6 +46,12 @@ async def waiting(
     return [_waiting(row) for row in await connection.fetch(sql, tenant, cut, week or date.min)]
 
 
+async def records_wait(connection: Connection, tenant: str, since: datetime) -> bool:
+    """Tell whether something of records has waited since before ``since``."""
+    sql = f"select exists (select from dirty where tenant = $1 and queued_at < $2 and {OF_RECORDS})"
+    return bool(await connection.fetchval(sql, tenant, since))
+
+
 async def weeks_waiting(connection: Connection, tenant: str, cut: datetime) -> list[Waiting]:
     """Return the weeks that were queued until ``cut``, because it is to be found out who is hidden; newest first."""
     sql = _WAITING.format(kind="kind = 'week'", order="subject desc")
