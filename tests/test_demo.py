@@ -28,7 +28,7 @@ def told() -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(290)
 def test_the_demo_ends_well_and_its_last_line_is_the_summary(told: subprocess.CompletedProcess[str]) -> None:
     assert told.returncode == 0, told.stderr
     summary = json.loads(told.stdout.splitlines()[-1])
@@ -41,7 +41,7 @@ def test_the_demo_ends_well_and_its_last_line_is_the_summary(told: subprocess.Co
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(290)
 def test_the_demo_finds_every_known_alert_and_no_other(told: subprocess.CompletedProcess[str]) -> None:
     summary = json.loads(told.stdout.splitlines()[-1])
     story = stage()
@@ -54,7 +54,7 @@ def test_the_demo_finds_every_known_alert_and_no_other(told: subprocess.Complete
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(290)
 def test_the_demo_is_plain_text_of_a_hundred_columns_when_nobody_watches(
     told: subprocess.CompletedProcess[str],
 ) -> None:
