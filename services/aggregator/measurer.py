@@ -120,7 +120,8 @@ class Measurer:
         """
         started = perf_counter()
         try:
-            await self.measure(tenant, now, records=calm or await dirty.records_wait(self._pool, tenant, long_ago))
+            due = calm or await dirty.records_wait(self._pool, tenant, long_ago)
+            await self.measure(tenant, now, records=RECORD_SECONDS if due else 0.0)
         except Exception as error:
             self._rests.failed(tenant, perf_counter())
             trace = not isinstance(error, (OvertakenError, *UNAVAILABLE))
@@ -129,10 +130,10 @@ class Measurer:
             seconds = 0.0 if calm else min(REST * (perf_counter() - started), MOST_REST)
             self._rests.done(tenant, perf_counter(), max(seconds, self._least))
 
-    async def measure(self, tenant: str, now: datetime, *, records: bool = True) -> bool:
-        """Measure what was queued until now; ``now`` counts for tenants on the wall clock. ``records``: these, too.
+    async def measure(self, tenant: str, now: datetime, *, records: float = PASS_SECONDS) -> bool:
+        """Measure what was queued until now; ``now`` counts for tenants on the wall clock.
 
-        Returns whether there was anything to do.
+        ``records``: for how many seconds these are measured, too. Returns whether there was anything to do.
         """
         started = perf_counter()
         house = await self._begin(tenant, now)
@@ -143,8 +144,8 @@ class Measurer:
         await self._hide(house)
         if complete:
             await self._reached(house)
-            until = min(until, perf_counter() + RECORD_SECONDS)
-            complete = records and await self._measure(house, until, records=True)
+            until = min(until, perf_counter() + records)
+            complete = records > 0 and await self._measure(house, until, records=True)
             await self._hide(house)
         await self._finish(house, now, complete=complete)
         self._observe(perf_counter() - started)
