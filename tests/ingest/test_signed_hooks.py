@@ -69,7 +69,7 @@ async def test_a_sign_on_that_okta_tells_is_answered_with_nothing(house: Ingest,
 
     taken = house.deliver("okta-crm", samples_okta.body(sign_on), headers={"authorization": SECRET})
     refused = house.deliver("okta-crm", samples_okta.body(sign_on), headers={"authorization": "wrong"})
-    [record] = await on_the_log(house_broker.address, partitions=SHARDS, at_least=1, containing=b"/hooks/okta-crm")
+    record, *_ = await on_the_log(house_broker.address, partitions=SHARDS, at_least=1, containing=b"/hooks/okta-crm")
 
     assert (taken.status_code, taken.content, refused.status_code) == (200, b"", 401)
     assert json.loads(record.value)["type"] == "crm.session.login"
