@@ -6,7 +6,7 @@ Every connection carries the time-outs without which a frozen peer would hold a 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -50,7 +50,6 @@ DATABASE_ERRORS: Final = (asyncpg.PostgresError, *UNAVAILABLE)
 UniqueViolationError = asyncpg.UniqueViolationError
 CheckViolationError = asyncpg.CheckViolationError
 LockNotAvailableError = asyncpg.LockNotAvailableError
-PgUUID = asyncpg.pgproto.pgproto.UUID
 
 
 _JSONB_VERSION: Final = b"\x01"
@@ -78,10 +77,24 @@ def _from_jsonb(value: bytes) -> Any:  # noqa: ANN401 - whatever stands there
     return msgspec.json.decode(memoryview(value)[1:])
 
 
+async def _keep(_connection: Connection) -> None:
+    """Put nothing back."""
+
+
 async def connect_pool(
-    url: str, *, name: str, min_size: int = 1, max_size: int = 5, statement_seconds: float = 60.0, lossy: bool = False
+    url: str,
+    *,
+    name: str,
+    min_size: int = 1,
+    max_size: int = 5,
+    statement_seconds: float = 60.0,
+    lossy: bool = False,
+    tidy: bool = False,
 ) -> Pool:
     """Open a pool on ``url``.
+
+    ``tidy``: who uses it sets, locks and listens for no longer than a transaction, so that a connection is given back
+    without asking Postgres to put everything back; an open transaction is rolled back all the same.
 
     ``lossy``: a crash of Postgres may take back the last commits. Only for whoever keeps its position in the same
     transaction as its effects, so that both go back together. Such a one also finds every row by its key, and must not
@@ -92,6 +105,7 @@ async def connect_pool(
         min_size=min_size,
         max_size=max_size,
         init=_prepare,
+        reset=_keep if tidy else None,
         command_timeout=statement_seconds,
         timeout=10,
         server_settings={
@@ -143,8 +157,34 @@ async def transaction(pool: Pool, **options: Any) -> AsyncIterator[Connection]: 
         yield connection
 
 
+@contextlib.asynccontextmanager
+async def aside(pool: Pool, **options: Any) -> AsyncIterator[Connection]:  # noqa: ANN401
+    """Run the block in one transaction on one connection of ``pool``; whatever it writes is taken back."""
+    async with pool.acquire() as connection:
+        begun = connection.transaction(**options)
+        await begun.start()
+        try:
+            yield connection
+        finally:
+            await begun.rollback()
+
+
 async def connect(url: str, *, name: str) -> Connection:
     """Open one connection outside any pool (for an advisory lock that must last)."""
     connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name, "timezone": "UTC"})
     await _prepare(connection)
     return connection
+
+
+async def listen(connection: Connection, channel: str, heard: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    """Call ``heard`` at every notification on ``channel``, for as long as ``connection`` lasts. Returns how to stop."""
+
+    def called(*_told: object) -> None:
+        heard()
+
+    async def stop() -> None:
+        if not connection.is_closed():
+            await connection.remove_listener(channel, called)
+
+    await connection.add_listener(channel, called)
+    return stop

@@ -3,8 +3,19 @@
 Who writes what stands at the head of each file. Nobody else writes.
 """
 
-from schemas.tables.alerts import alert, alert_change, evaluation, wave_connection
+from schemas.tables.alerts import (
+    alert,
+    alert_change,
+    annotation,
+    backtest,
+    evaluation,
+    rule_evaluation,
+    rule_version,
+    to_judge,
+    wave_connection,
+)
 from schemas.tables.columns import metadata
+from schemas.tables.delivery import alert_cursor, contact, delivery, delivery_attempt, feed, subscription, told
 from schemas.tables.directory import absence, alias, alias_change, directory_change, licence, membership, person, wave
 from schemas.tables.facts import (
     claimed,
@@ -33,6 +44,8 @@ from schemas.tables.measures import (
     metric_cell,
     metric_past,
     record_base,
+    record_change,
+    regrouped,
     silence,
     source_hour,
 )
@@ -46,20 +59,27 @@ __all__ = [
     "activity",
     "alert",
     "alert_change",
+    "alert_cursor",
     "alias",
     "alias_change",
+    "annotation",
     "api_key",
     "backfill",
+    "backtest",
     "career",
     "claimed",
+    "contact",
     "contribution",
     "dead_letter",
+    "delivery",
+    "delivery_attempt",
     "directory_change",
     "dirty",
     "erased",
     "erasing",
     "erasure",
     "evaluation",
+    "feed",
     "hidden_group",
     "idempotency",
     "identity_day",
@@ -78,7 +98,11 @@ __all__ = [
     "person_link",
     "position",
     "record_base",
+    "record_change",
+    "regrouped",
     "roster",
+    "rule_evaluation",
+    "rule_version",
     "scim_group",
     "scim_member",
     "scim_rules",
@@ -87,8 +111,11 @@ __all__ = [
     "source",
     "source_hour",
     "source_seen",
+    "subscription",
     "tally",
     "tenant",
+    "to_judge",
+    "told",
     "wave",
     "wave_connection",
     "window_delta",

@@ -5,6 +5,7 @@ what a metric rests on.
 """
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -36,26 +37,42 @@ activity = Table(
     Column("behalf", Text, comment="on whose behalf it was done"),
     Column("object", Text),
     Column("record", Text),
-    Column("owner", Text),
-    Column("stage", Text),
-    Column("close_date", Date),
-    Column("forecast", Text, comment="its category, where that is declared"),
     Column("detail", Text, comment="the report, feature, task, module or kind of meeting"),
     Column("bulk", Boolean),
     Column("automatic", Boolean),
     Column("rows", BigInteger),
-    Column("fields", JSONB, comment="the states of the fields that were told"),
     instant("received_at", nullable=False),
     postgresql_partition_by="RANGE (at)",
 )
 Index("ix_activity_person", activity.c.tenant, activity.c.user_id, activity.c.at)
-Index("ix_activity_record", activity.c.tenant, activity.c.record, postgresql_where=activity.c.record.is_not(None))
 Index("ix_activity_review", activity.c.tenant, activity.c.at, postgresql_where=activity.c.kind == "meeting.held")
+
+record_change = Table(
+    "record_change",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    instant("at", nullable=False),
+    Column("identity", Uuid, nullable=False, comment="of the row of activity that it goes with"),
+    Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("user_id", Text, comment="the identity that did it; null: nobody, or on behalf of somebody else"),
+    Column("owner", Text),
+    Column("stage", Text),
+    Column("close_date", Date),
+    Column("forecast", Text, comment="its category, where that is declared"),
+    Column("fields", JSONB, comment="the states of the fields that were told"),
+    comment="what was told of records in production, as long as activity is kept",
+)
+Index("ix_record_change_record", record_change.c.tenant, record_change.c.record)
 Index(
-    "ix_activity_owner",
-    activity.c.tenant,
-    activity.c.owner,
-    postgresql_where=activity.c.owner != activity.c.user_id,
+    "ix_record_change_owner",
+    record_change.c.tenant,
+    record_change.c.owner,
+    record_change.c.at,
+    postgresql_where=record_change.c.owner != func.coalesce(record_change.c.user_id, ""),
 )
 
 record_base = Table(
@@ -77,6 +94,9 @@ dirty = Table(
     Column("subject", Text, nullable=False, comment="the user; of a record its object, a tab and its key"),
     Column("low", Date, comment="the first UTC day something changed on; null: from the beginning"),
     Column("high", Date, comment="the last; null: without end"),
+    Column("subjects", ARRAY(Text), comment="of a whole batch, in place of subject; null: one subject"),
+    Column("lows", ARRAY(Date), comment="by subject, as low"),
+    Column("highs", ARRAY(Date)),
     Column(
         "queued_at",
         instant("queued_at").type,
@@ -86,6 +106,7 @@ dirty = Table(
     ),
 )
 Index("ix_dirty_tenant_seq", dirty.c.tenant, dirty.c.seq)
+Index("ix_dirty_packed", dirty.c.tenant, dirty.c.seq, postgresql_where=dirty.c.subjects.is_not(None))
 
 career = Table(
     "career",
@@ -143,6 +164,7 @@ metric_cell = Table(
     count("den"),
     instant("known_at", nullable=False),
     Column("revision", Integer, nullable=False, server_default="0", comment="how often it changed when it was final"),
+    Column("step", Date, comment="of what adds up: the day it is told with; null: not to who may see no single one"),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -166,8 +188,7 @@ measured = Table(
     tenant_key(),
     Column("since", Date, comment="the first week there is"),
     Column("week", Date, comment="the newest; who waits in dirty is yet to be counted in"),
-    Column("day", Date, comment="the tenant's today: as of its end the newest week tells of records"),
-    Column("until", instant("until").type, comment="the end of that day"),
+    Column("until", instant("until").type, comment="when that week ends where the tenant is"),
     Column("as_of", instant("as_of").type, comment="the tenant's now when all was measured last"),
     Column("cut", instant("cut").type, comment="what was queued until then is being measured; null: nothing is"),
     Column("through", instant("through").type, comment="who was queued until then is measured, people first"),
@@ -192,6 +213,17 @@ hidden_group = Table(
     Column("dimension", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("reason", Text, nullable=False, comment="small, or complement: it would tell a small one"),
+)
+
+regrouped = Table(
+    "regrouped",
+    metadata,
+    tenant_key(),
+    Column("dimension", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("week", Date, primary_key=True),
+    instant("known_at", nullable=False),
+    comment="since when the same people count in a group, and it is as hidden as now, where that was not so before",
 )
 
 source_hour = Table(

@@ -27,6 +27,7 @@ from services.aggregator.measuring.house import House
 from services.aggregator.measuring.people import measure as measure_people
 from services.aggregator.measuring.records import measure as measure_records
 from services.aggregator.measuring.spreading import spread
+from services.aggregator.measuring.stepping import step
 from services.aggregator.measuring.telling import tell_records
 from services.aggregator.store import dirty, leading
 from services.aggregator.store import evaluation as evaluation_store
@@ -168,6 +169,7 @@ class Measurer:
             if case is None:
                 return None
             before = await store.lock(tx, tenant)
+            await dirty.unpack(tx, tenant)
             measured = await houses.calendar(tx, tenant, case, before, now)
             if before.cut is None:
                 if measured == before and not await dirty.anything(tx, tenant):
@@ -250,9 +252,9 @@ class Measurer:
         if people := kinds.get("person"):
             await tell_records(tx, house, await measure_people(tx, house, people))
         await measure_records(tx, house, kinds.get("record", {}))
-        await hide(
-            tx, house, [day for week in kinds.get("week", {}) if not house.forgotten(day := date.fromisoformat(week))]
-        )
+        weeks = [day for week in kinds.get("week", {}) if not house.forgotten(day := date.fromisoformat(week))]
+        await hide(tx, house, weeks)
+        await step(tx, house, weeks)
 
     async def _reached(self, house: House) -> None:
         """Write down that all people are measured who were queued until the cut; records may take longer."""

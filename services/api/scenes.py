@@ -10,23 +10,26 @@ from datetime import date, datetime, timedelta
 from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
+from schemas.sources import tells_merges
 from services.api.auth import Caller
 from services.api.days import local_day
-from services.api.hiding import curtain
 from services.api.problems import invalid
 from services.api.quality import group_views
 from services.api.shapes import FIRST_DAY
-from services.api.store import contributions, lines, tenants
+from services.api.store import contributions, tenants
 from services.api.store import metrics as store
+from services.api.store.beside import beside
 from services.metrics.answers import EXPECTED, Asked, Teller
 from services.metrics.catalogue import METRICS, Metric
 from services.metrics.levels import MONTHS
 from services.metrics.questions import every, questions, spans
-from services.metrics.scene import Scene, evidence
-from services.metrics.shape import EVERYBODY, Interval
+from services.metrics.scene import MERGES, Scene, evidence
+from services.metrics.shape import EVERYBODY, Interval, week_of
 from services.metrics.values import Cells, bases
 from services.metrics.windows import Name
 from services.postgres import Connection
+from services.sight import Curtain
+from services.sight.store import lines
 
 DEFAULT: Final = timedelta(days=27)
 _DAY: Final = timedelta(days=1)
@@ -171,12 +174,16 @@ async def gather(
         whole=[code for code, metric in counted.items() if wanted.reach is None or metric.combination == "cumulative"],
         only=None if metrics is None else [*counted, *_BESIDE, EXPECTED, *_companions(counted.values())],
         as_of=wanted.as_of,
+        stepped=_shy(caller),
     )
     read = _as_is(caller, connection, question, today) if wanted.as_is else store.cells(connection, tenant.id, question)
-    cells = await read
-    first = min((series.days[0] for series in cells.values() if series.days), default=start)
-    scene = await _scene(caller, connection, wanted, now, (min(first, start), end))
-    return Gathered(wanted, Teller(cells, scene), windows, today)
+    span = date.min if question.whole else week_of(start, first_day), end
+    return Gathered(wanted, Teller(await read, await _scene(caller, connection, wanted, now, span)), windows, today)
+
+
+def _shy(caller: Caller) -> bool:
+    """Tell whether nothing may be told from which single persons follow, by what is told as of other days."""
+    return caller.tenant.min_group > 1 and not caller.sees_individuals
 
 
 def _until(caller: Caller, wanted: Wanted, now: datetime) -> datetime:
@@ -200,25 +207,31 @@ async def _scene(
     caller: Caller, connection: Connection, wanted: Wanted, now: datetime, span: tuple[date, date]
 ) -> Scene:
     tenant = caller.tenant
-    known = await store.beside(connection, tenant.id)
-    hidden = await curtain(connection, tenant, *span, [wanted.group])
+    known = await beside(connection, tenant.id, wanted.group, span, now)
+    weeks = known.hidden
+    if wanted.as_of is not None and _shy(caller):
+        weeks += await store.regrouped(connection, tenant.id, wanted.group, wanted.as_of)
+    hidden = frozenset((week, *wanted.group) for week in weeks)
+    curtain = Curtain(tenant.min_group, tenant.first_day_of_week, known.weeks, hidden)
     seen, kinds = evidence(known.codes)
     return Scene(
         now=_until(caller, wanted, now),
         zones=_zones((tenant.time_zone, *known.zones)),
         first_day_of_week=tenant.first_day_of_week,
         min_group=tenant.min_group,
-        measured=known.measured,
+        measured=known.weeks[1] if known.weeks else None,
+        since=known.weeks[0] if known.weeks else None,
         seen=seen,
-        kinds=kinds,
+        kinds=kinds | {MERGES} if tells_merges(known.kinds, told=known.merged) else kinds,
         active=known.active,
-        approved=wanted.dimension == "tenant" or (await group_views(connection, caller)).enabled,
+        approved=wanted.dimension == "tenant"
+        or (await group_views(connection, caller, known.approved_at, known.version)).enabled,
         past=wanted.as_of is not None,
         individuals=caller.sees_individuals and caller.person is None,
         named=caller.sees_individuals,
         closed=wanted.as_is and not caller.sees_individuals,
-        hides=functools.partial(hidden.hides, wanted.group),
-        silences=await store.silences(connection, tenant.id, now),
+        hides=functools.partial(curtain.hides, wanted.group),
+        silences=known.silences,
     )
 
 

@@ -3,20 +3,22 @@
 Of several reasons the first counts, in the order of ``Teller``: nothing else of a hidden group is told.
 """
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from services.metrics.catalogue import METRICS, Metric, by_code
-from services.metrics.scene import Scene
-from services.metrics.shape import DAYS_A_WEEK, Interval, parameter
-from services.metrics.values import Cells, Value, bases, code_of, first_day, value_of
+import msgspec
+
+from services.metrics.catalogue import METRICS, Metric
+from services.metrics.companions import NONE, Beside, Companions
+from services.metrics.scene import MERGES, Scene
+from services.metrics.shape import DAYS_A_WEEK, Interval
+from services.metrics.values import EMPTY, Cell, Cells, Line, Value, bases, code_of
 from services.metrics.windows import Name, end_of, is_final, state
 
-LEFT_OUT: Final = "X:"
-"""Codes of people of whom nothing is expected begin so."""
 UNKNOWN_ORIGIN: Final = Fraction(20, 100)
 PEOPLE: Final = frozenset({"M1", "M2", "M3", "M4", "M5", "M6", "M8", "M9", "M10", "M11", "M12", "M15", "M23"})
 """Their denominators are people: under the least size of a group they tell of single ones."""
@@ -24,8 +26,6 @@ EXPECTED: Final = "M10"
 """Its denominators are the people who were expected on a day."""
 OF_OWNERS: Final = frozenset({"M23"})
 """Few by nature: shown to who may see single persons."""
-_COUNTS: Final = frozenset({"A", "off"})
-"""Companions that are mere counts."""
 _NOTHING: Final[Mapping[str, str]] = {
     "M16": "no_records",
     "M17": "no_meeting",
@@ -35,13 +35,11 @@ _NOTHING: Final[Mapping[str, str]] = {
 }
 _A_WEEK: Final = timedelta(days=DAYS_A_WEEK)
 _DAY: Final = timedelta(days=1)
-_NOTHING_BESIDE: Final[Mapping[str, "int | Value"]] = MappingProxyType({})
 Key = ParamSpec("Key")
 Found = TypeVar("Found")
-OPTED_OUT: Final = "opted_out"
-"""Who did so is nobody's business: they are counted where they are enough."""
-WITHHELD: Final = frozenset({"suppressed", "not_approved"})
-"""Reasons with which not even counts are told."""
+NO_MERGES: Final = f"missing_{MERGES}"
+WITHHELD: Final = frozenset({"suppressed", "not_approved", NO_MERGES})
+"""Reasons with which not even counts are told: of duplicates that nobody tells of there are not none."""
 
 
 class Asked(NamedTuple):
@@ -53,7 +51,7 @@ class Asked(NamedTuple):
     span: Interval
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """What is told. ``num`` and ``den`` None: not even they. ``excluded`` None: it is counted by week only."""
 
     asked: Asked
@@ -64,7 +62,7 @@ class Answer(NamedTuple):
     reason: str | None = None
     known_at: datetime | None = None
     excluded: Mapping[str, int] | None = None
-    beside: Mapping[str, int | Value] = _NOTHING_BESIDE
+    beside: Beside = NONE
 
     @property
     def value(self) -> Fraction | None:
@@ -74,14 +72,32 @@ class Answer(NamedTuple):
         return Fraction(self.num * self.asked.metric.scale, self.den)
 
 
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """What is the same for a metric in all windows.
+
+    ``never``: why it has no value anywhere, ``lacks``: in weeks that were counted. ``daily``: it sums up days of people
+    or records. ``excludes``: people are left out of its weeks. ``least``: the smallest denominator that is told.
+    """
+
+    line: Line
+    never: str | None
+    lacks: str | None
+    daily: bool
+    excludes: bool
+    least: int
+
+
 def _remembered(method: Callable[Concatenate["Teller", Key], Found]) -> Callable[Concatenate["Teller", Key], Found]:
     """Let a teller keep what ``method`` returned."""
+    name = method.__name__
 
-    def remembering(self: "Teller", /, *key: Key.args, **more: Key.kwargs) -> Found:
-        place = (method.__name__, *key)
-        if place not in self.memory:
-            self.memory[place] = method(self, *key, **more)
-        found: Found = self.memory[place]
+    def remembering(self: "Teller", /, *key: Key.args, **_: Key.kwargs) -> Found:
+        known = self.memory[name]
+        try:
+            found: Found = known[key]
+        except KeyError:
+            found = known[key] = method(self, *key, **_)
         return found
 
     return remembering
@@ -93,28 +109,54 @@ class Teller:
     def __init__(self, cells: Cells, scene: Scene) -> None:
         self.cells = cells
         self.scene = scene
-        self.memory: dict[tuple[object, ...], Any] = {}
+        self.memory: dict[str, dict[tuple[object, ...], Any]] = defaultdict(dict)
+        self._topics: dict[tuple[str, str | None], _Topic] = {}
+        self._companions = Companions(cells, scene.min_group)
+        self._counted_from = scene.since or date.min
+        self._counted_until = date.min if scene.measured is None else scene.measured + _A_WEEK
 
     def answer(self, asked: Asked) -> Answer:
         """Return what may be told."""
-        metric, of, _, span = asked
-        value = value_of(metric, of, self.cells, span)
-        reason = self._unknown(asked, value, first_day(metric, of, self.cells, span))
-        revision, settled = self._settled(metric, value, span)
+        metric, of, window, span = asked
+        topic = self._topics.get((metric.id, of)) or self._topic(metric, of)
+        value = topic.line.value(span)
+        num, den, known_at, revised = value
+        reason = self._unknown(asked, topic, value)
+        settled = self._state(span.end or date.max, metric.settles)
         if reason in WITHHELD:
-            return Answer(asked, self._state(span.end or date.max, metric.settles), reason=reason)
-        counted = value.known_at is not None
-        return Answer(
-            asked,
-            "unknown" if reason == "source_silent" else settled,
-            revision,
-            value.num if counted else None,
-            value.den if counted else None,
-            reason,
-            value.known_at,
-            self._excluded(asked),
-            self._beside(asked) if metric.companions else _NOTHING_BESIDE,
+            return Answer(asked, settled, reason=reason)
+        revision = self._revision(metric, revised, span) if revised else 0
+        if reason == "source_silent":
+            settled = "unknown"
+        elif revision and settled == "final":
+            settled = "restated"
+        excluded = self._companions.left_out(span.start) if topic.excludes and window == "week" else None
+        beside = self._companions.beside(metric, of, window, span) if metric.companions else NONE
+        if known_at is None:
+            return Answer(asked, settled, revision, None, None, reason, None, excluded, beside)
+        return Answer(asked, settled, revision, num, den, reason, known_at, excluded, beside)
+
+    def _topic(self, metric: Metric, of: str | None) -> "_Topic":
+        topic = self._topics[metric.id, of] = _Topic(
+            Line(metric, of, self.cells),
+            never=metric.reason or ("person_level" if metric.combination == "person" else None),
+            lacks=self._lacks(metric),
+            daily=metric.combination == "daily" or metric.code == "M13",
+            excludes=metric.subject == "person" and metric.combination != "cumulative",
+            least=self._least(metric),
         )
+        return topic
+
+    def _lacks(self, metric: Metric) -> str | None:
+        """Return why a metric has no value in any week that was counted; None: it may have one."""
+        if MERGES in metric.inputs and MERGES not in self.scene.kinds:
+            return NO_MERGES
+        return None if self.scene.active or "activity" not in metric.inputs else "missing_activity"
+
+    def _least(self, metric: Metric) -> int:
+        """Return of how many people a denominator must be so as not to tell of single ones."""
+        shown = metric.code not in PEOPLE or (metric.code in OF_OWNERS and self.scene.individuals)
+        return 0 if shown else self.scene.min_group
 
     def shows(self, metric: Metric, span: Interval) -> bool:
         """Tell whether anything may be told of ``metric`` in ``span``."""
@@ -125,18 +167,21 @@ class Teller:
         series = self.cells.get(code_of(metric, of))
         return series is not None and any(self.shows(metric, Interval(day, day + _DAY)) for day in series.days)
 
-    def _unknown(self, asked: Asked, value: Value, start: date) -> str | None:
+    def _unknown(self, asked: Asked, topic: "_Topic", value: Value) -> str | None:
         """Return why there is no value; None: there is one."""
-        withheld, silent = self._closed(start, asked.span)
-        if self.scene.silences and asked.metric.reach:
-            silent = self._unheard(asked)
-        return (
-            withheld
-            or ("suppressed" if self._few_on_a_day(asked.metric, asked.span) else None)
-            or self._not_counted(asked)
-            or ("source_silent" if silent else None)
-            or (self._nothing(asked.metric, value) if value.den <= 0 else self._too_little(asked, value))
-        )
+        metric, _, _, span = asked
+        withheld, silent = self._closed(topic.line.first_day(span), span)
+        if withheld is not None:
+            return withheld
+        if topic.daily and not self.scene.named and self._few_on_a_day(metric, span):
+            return "suppressed"
+        if topic.never or topic.lacks or span.start >= self._counted_until:
+            return topic.never or ("not_known_yet" if span.start >= self._counted_until else topic.lacks)
+        if span.end is not None and span.end <= self._counted_from:
+            return "missing_activity"
+        if self.scene.silences and (self._unheard(asked) if metric.reach else silent):
+            return "source_silent"
+        return self._nothing(asked, value) if value.den <= 0 else self._too_little(asked, topic, value)
 
     @_remembered
     def _closed(self, start: date, span: Interval) -> tuple[str | None, bool]:
@@ -145,14 +190,6 @@ class Teller:
         if self.scene.closed or self.scene.hides(start, last):
             return "suppressed", False
         return (None if self.scene.approved else "not_approved"), self._silent(start, span)
-
-    def _not_counted(self, asked: Asked) -> str | None:
-        metric, scene = asked.metric, self.scene
-        if metric.reason is not None or metric.combination == "person":
-            return metric.reason or "person_level"
-        if scene.measured is None or asked.span.start >= scene.measured + _A_WEEK:
-            return "not_known_yet"
-        return None if scene.active or "activity" not in metric.inputs else "missing_activity"
 
     def _silent(self, start: date, span: Interval) -> bool:
         silences = self.scene.silences
@@ -182,15 +219,11 @@ class Teller:
     def _end(self, day: date) -> datetime:
         return end_of(day, self.scene.zones)
 
-    def _settled(self, metric: Metric, value: Value, span: Interval) -> tuple[int, str]:
-        """Return how often the value changed when it was final, and how settled it is."""
-        end = span.end or date.max
-        if not value.revised:
-            return 0, self._state(end, metric.settles)
-        final = self._end(end + timedelta(days=metric.settles))
-        revision = sum(cell.revision for cell in value.revised if is_final(final, cell.known_at))
-        told = self._state(end, metric.settles)
-        return revision, "restated" if revision and told == "final" else told
+    def _revision(self, metric: Metric, revised: Sequence[Cell], span: Interval) -> int:
+        """Return how often a window changed when it was final. Cells that changed at one instant changed it once."""
+        final = self._end((span.end or date.max) + timedelta(days=metric.settles))
+        late = [cell for cell in revised if is_final(final, cell.known_at)]
+        return max((len({cell.known_at for cell in late}), *(cell.revision for cell in late)))
 
     @_remembered
     def _state(self, end: date, settles: int) -> str:
@@ -200,7 +233,10 @@ class Teller:
             return told
         return told if is_final(self._end(end + timedelta(days=settles)), self.scene.now) else "provisional"
 
-    def _nothing(self, metric: Metric, value: Value) -> str:
+    def _nothing(self, asked: Asked, value: Value) -> str:
+        metric = asked.metric
+        if metric.combination == "cumulative" and self.cells.get(code_of(metric, asked.of), EMPTY).withholds:
+            return "suppressed"
         if self.scene.past and value.known_at is None:
             return "not_known_yet"
         if missing := self._missing(metric.id):
@@ -215,18 +251,13 @@ class Teller:
             return None
         return next((kind for basis in needed for kind in basis.inputs if kind not in self.scene.kinds), None)
 
-    def _too_little(self, asked: Asked, value: Value) -> str | None:
-        if self._small(asked, value):
+    def _too_little(self, asked: Asked, topic: "_Topic", value: Value) -> str | None:
+        metric, of, window, span = asked
+        if value.den < topic.least and (window == "1d" or metric.combination != "daily"):
             return "suppressed"
-        if self._origin_unknown(asked):
+        if metric.companions and self._origin_unknown(metric, of, span):
             return "unknown_origin"
-        return "insufficient_sample" if value.den < asked.metric.minimum else None
-
-    def _small(self, asked: Asked, value: Value) -> bool:
-        metric, scene = asked.metric, self.scene
-        if metric.code not in PEOPLE or (metric.combination == "daily" and asked.window != "1d"):
-            return False
-        return value.den < scene.min_group and not (metric.code in OF_OWNERS and scene.individuals)
+        return "insufficient_sample" if value.den < metric.minimum else None
 
     def _few_on_a_day(self, metric: Metric, span: Interval) -> bool:
         """Tell whether a sum over days of people holds a day on which few of them were expected.
@@ -243,45 +274,7 @@ class Teller:
         days = series.days if series else ()
         return [day for day in days if series and 0 < series.sum(day, day + _DAY).den < self.scene.min_group]
 
-    def _origin_unknown(self, asked: Asked) -> bool:
-        code = asked.metric.companions.get("unknown_origin")
-        found = self._companion(code, asked.of, asked.span) if code else None
+    def _origin_unknown(self, metric: Metric, of: str | None, span: Interval) -> bool:
+        code = metric.companions.get("unknown_origin")
+        found = self._companions.value(code, of, span) if code else None
         return found is not None and found.num > UNKNOWN_ORIGIN * found.den
-
-    def _companion(self, code: str, of: str | None, span: Interval) -> Value | None:
-        series = self.cells.get(code if of is None or by_code(code) else f"{code}:{parameter(of)}")
-        if series is None:
-            return None
-        metric = by_code(code)
-        weekly = code == "A" or (metric is not None and metric.combination == "weekly")
-        return series.sum(span.start, span.start + _DAY if weekly else span.end or date.max)
-
-    def _beside(self, asked: Asked) -> dict[str, int | Value]:
-        """Return the companions that are counted for such a window."""
-        found: dict[str, int | Value] = {}
-        for name, code in asked.metric.companions.items():
-            if code == "A" and asked.window != "week":
-                continue
-            value = self._companion(code, asked.of, asked.span)
-            if code in _COUNTS:
-                found[name] = value.num if value else 0
-            elif value is not None:
-                found[name] = value
-        return found
-
-    def _excluded(self, asked: Asked) -> Mapping[str, int] | None:
-        """Return people of whom nothing was expected in the week, by reason."""
-        metric = asked.metric
-        if asked.window != "week" or metric.subject != "person" or metric.combination == "cumulative":
-            return None
-        return self._left_out(asked.span.start)
-
-    @_remembered
-    def _left_out(self, week: date) -> Mapping[str, int]:
-        found = {
-            code.removeprefix(LEFT_OUT): series.sum(week, week + _DAY).num
-            for code, series in sorted(self.cells.items())
-            if code.startswith(LEFT_OUT)
-        }
-        few = {OPTED_OUT} if found.get(OPTED_OUT, 0) < self.scene.min_group else set()
-        return {reason: number for reason, number in found.items() if number and reason not in few}

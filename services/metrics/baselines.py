@@ -1,8 +1,8 @@
 """Which week another one is compared with.
 
-``week1``: the first week that lies fully after the go-live and has three working days. ``trailing4``: of the last four
-final weeks before, the one with the median rate (the lower of the two in the middle), so that a base is always a real
-week with people in it.
+``week1``: the first week that lies fully after the go-live and has three working days; ``annotation:<id>``: the same
+after what was noted began. ``trailing4``: of the last four final weeks before, the one with the median rate (the lower
+of the two in the middle), so that a base is always a real week with people in it.
 """
 
 from collections.abc import Collection, Sequence

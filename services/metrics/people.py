@@ -181,14 +181,18 @@ def _add_retained(counts: Counts, it: _Week) -> None:
 def _add_licence(counts: Counts, it: _Week) -> None:
     """Add M8 as of the end of the week: of human beings licensed on each of the last thirty days, not all on leave.
 
-    Neither day zero nor leaving matters: the licence is paid for.
+    Neither day zero nor leaving matters: the licence is paid for. Where it is known for how much, add M8c.
     """
     first = it.end - timedelta(days=TRAILING - 1)
     spell = spell_on(it.person, it.end)
     if spell is None or spell.kind != HUMAN or spell.opted_out:
         return
     if cover(it.person.licences, first, it.end) and not cover(it.person.absences, first, it.end):
-        counts["M8"] = (int(all(day < first for day in it.done.active)), 1)
+        unused = all(day < first for day in it.done.active)
+        counts["M8"] = (int(unused), 1)
+        cost = sum(price for held, price in it.person.prices if it.end in held)
+        if cost:
+            counts["M8c"] = (cost if unused else 0, cost)
 
 
 def _add_sandbox(counts: Counts, it: _Week) -> None:

@@ -5,7 +5,7 @@ Invariant: a function of the directory alone. Nothing a person does, or does not
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
@@ -20,7 +20,7 @@ from services.metrics.calendar import (
     working_day_after,
     works,
 )
-from services.metrics.shape import DAYS_A_WEEK, Groups, Person, Policy, Spell, WaveStart
+from services.metrics.shape import DAYS_A_WEEK, Groups, Interval, Person, Policy, Spell, WaveStart
 
 NOT_LIVE: Final = "not_live"
 UNLICENSED: Final = "unlicensed"
@@ -94,8 +94,16 @@ def day_zero(person: Person, policy: Policy) -> date | None:
 
     The latest of: the go-live of their wave, the day they joined it, the first day they are active, the start of the
     licence that covers all this or comes next. Where leave covers that day: the first working day after the leave.
-    None: no wave though the tenant has some, no licence from then on, or leave without end.
+    None: no wave though the tenant has some, no licence from then on, or leave without end. Of people who turned out to
+    be one the earliest day counts.
     """
+    if not person.merged:
+        return _day_zero(person, policy)
+    each = (_day_zero(one, policy) for one in person.merged)
+    return min((zero for zero in each if zero is not None), default=None)
+
+
+def _day_zero(person: Person, policy: Policy) -> date | None:
     start = _start(person, policy)
     licence = None if start is None else _licence_from(person, start)
     return None if licence is None else back_from_leave(person, policy, licence)
@@ -125,6 +133,25 @@ def is_initial(person: Person, policy: Policy, zero: date) -> bool:
         return False
     last = working_day_after(person, policy, wave.go_live, 1, pausing=False)
     return zero <= (last or wave.go_live)
+
+
+def united(person: Person, others: Sequence[Person]) -> Person:
+    """Return ``person``, who turned out to be each of ``others`` as well: the licences and waves of all are theirs."""
+    if not others:
+        return person
+    everybody = (person, *others)
+    licences: list[Interval] = []
+    for start, end in sorted((held for one in everybody for held in one.licences), key=lambda held: held.start):
+        last = licences[-1].end if licences else start
+        if licences and (last is None or last >= start):
+            longest = None if last is None or end is None else max(last, end)
+            licences[-1] = Interval(licences[-1].start, longest)
+        else:
+            licences.append(Interval(start, end))
+    waves = [wave for one in everybody for wave in one.waves]
+    prices = [price for one in everybody for price in one.prices]
+    merged = [replace(one, merged=()) for one in (person, *others)]
+    return replace(person, licences=tuple(licences), waves=tuple(waves), prices=tuple(prices), merged=tuple(merged))
 
 
 def eligible(person: Person, policy: Policy, day: date) -> bool:

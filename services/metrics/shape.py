@@ -82,6 +82,10 @@ class Person:
     calendar: str | None = None
     """Whose public holidays they have (``PT``, ``DE-BY``); None: those the tenant names."""
     active: Interval = field(default=Interval(date.min, None))
+    prices: Sequence[tuple[Interval, int]] = ()
+    """What licences cost a month, in ten-thousandths, where that is known."""
+    merged: Sequence["Person"] = ()
+    """The people of the directory who turned out to be this one, itself among them, each with what it had alone."""
 
 
 @dataclass(frozen=True, slots=True)

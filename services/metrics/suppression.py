@@ -6,11 +6,11 @@ dimension who are in none of its groups, what two groups share or differ in, who
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 from typing import Final, TypeAlias
 
-from services.metrics.elimination import PRIME, Span, Sums, Vector
+from services.metrics.elimination import PRIME, Secret, Span, Sums, Vector
 from services.metrics.shape import DIMENSIONS, EVERYBODY
 
 Group: TypeAlias = tuple[str, str]
@@ -35,9 +35,8 @@ def hidden(atoms: Atoms, k: int, gone: Collection[Group] = ()) -> dict[Group, st
     groups = week.ordered()
     numbers = {group: number for number, group in enumerate(groups)}
     sums = Sums([week.members[group] for group in groups], len(week.people))
-    secrets = [(secret, sums.combination_of(secret)) for secret in week.secrets(sums.unknown())]
-    alone = ((row, week.people[secret[0]]) for secret, row in secrets if len(secret) == 1)
-    span = Span((row for _, row in secrets), alone, k)
+    secrets = week.secrets(sums.unknown())
+    span = Span((Secret(sums.combination_of(secret), week.part(secret)) for secret in secrets), k)
     large = [group for group in week.by_size() if group not in small and group not in gone]
     complement = [group for group in large if not span.add(sums.combination(numbers[group]))]
     return dict(sorted({**small, **dict.fromkeys(complement, COMPLEMENT)}.items()))
@@ -61,6 +60,10 @@ class _Week:
     def count(self, atoms: Iterable[int]) -> int:
         """Return how many people ``atoms`` are."""
         return sum(self.people[atom] for atom in atoms)
+
+    def part(self, secret: Sequence[int]) -> int | None:
+        """Return how many people a single atom is of, which may be a part of another secret; None: it is not single."""
+        return self.people[secret[0]] if len(secret) == 1 else None
 
     def by_size(self) -> list[Group]:
         """Return the groups, the largest first; those of one size in the order of the dimensions."""
@@ -108,15 +111,18 @@ class _Week:
                 yield from self._apart(second, first, within=False)
 
     def _apart(self, group: Group, other: Group, *, within: bool) -> Iterator[list[int]]:
-        inside = self._sets[other]
-        yield [atom for atom in self.members[group] if (atom in inside) == within]
+        of_group, of_other = self._sets[group], self._sets[other]
+        yield sorted(of_group & of_other if within else of_group - of_other)
 
     def _left_over(self) -> Iterator[list[int]]:
         """Return whom each two groups leave over."""
         ordered = self.by_size()
         enough = sum(self.people) - self.k
         for place, first in enumerate(ordered):
-            for second in ordered[place + 1 :]:
+            if 2 * self.sizes[first] <= enough:
+                break
+            rest = self._sets[ALL] - self._sets[first]
+            for second in ordered[place + 1 :] if rest else ():
                 if self.sizes[first] + self.sizes[second] <= enough:
                     break
-                yield sorted(self._sets[ALL] - self._sets[first] - self._sets[second])
+                yield sorted(rest - self._sets[second])

@@ -355,3 +355,12 @@ def test_why_somebody_is_left_out_is_counted() -> None:
 
     assert found.reason == "unlicensed"
     assert {code for code in found.counts if not code.startswith("M9@")} == {"X:unlicensed"}
+
+
+def test_what_an_unused_licence_costs_is_counted_where_it_is_known() -> None:
+    held, before = span("2025-01-01"), span("2025-01-01", "2025-06-01")
+    costly = person(prices=[(before, 100_000), (held, 499_000)])
+
+    assert "M8c" not in told(person(), tenant(), MONDAY).counts
+    assert told(costly, tenant(), MONDAY).counts["M8c"] == (499_000, 499_000)
+    assert told(costly, tenant(), MONDAY, [act(MONDAY)]).counts["M8c"] == (0, 499_000)

@@ -4,7 +4,16 @@ from datetime import date, timedelta
 
 import pytest
 
-from services.metrics.presence import REASONS, day_zero, days_of, is_initial, presence, wave_of, why_not_expected
+from services.metrics.presence import (
+    REASONS,
+    day_zero,
+    days_of,
+    is_initial,
+    presence,
+    united,
+    wave_of,
+    why_not_expected,
+)
 from services.metrics.shape import Groups, Interval, Person, Policy, Spell, WaveStart
 from tests.metrics.people import FOREVER, LONG_AGO, MONDAY, day, person, span, tenant
 
@@ -34,6 +43,21 @@ def test_day_zero_is_not_moved_by_a_licence_that_covers_the_go_live_and_is_renew
 
 def test_day_zero_is_the_first_day_of_who_joins_the_company_later() -> None:
     assert day_zero(person(active=span("2026-03-16")), tenant()) == day("2026-03-16")
+
+
+def test_day_zero_is_the_earliest_of_who_turned_out_to_be_one() -> None:
+    april, june = WaveStart("april", day("2026-04-06"), LONG_AGO), WaveStart("june", day("2026-06-01"), LONG_AGO)
+    first = person(waves=[april], licences=[span("2026-05-04", "2026-06-01")])
+    main = person(waves=[june], licences=[span("2026-05-20")])
+
+    both = united(main, [first])
+
+    assert [day_zero(who, tenant()) for who in (first, main, both)] == [
+        day(f"2026-0{it}") for it in ("5-04", "6-01", "5-04")
+    ]
+    assert both.licences == (span("2026-05-04"),)
+    assert wave_of(both) == april
+    assert united(main, []) is main
 
 
 def test_day_zero_is_the_day_of_joining_the_wave_when_that_comes_later() -> None:

@@ -1,8 +1,11 @@
 """What stays hidden of small groups, and an attacker who adds and subtracts whatever is shown."""
 
+import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -181,3 +184,30 @@ CASES = [
 @pytest.mark.parametrize(("atoms", "k", "expected"), CASES)
 def test_hidden_are(atoms: Atoms, k: int, expected: dict[Group, str]) -> None:
     assert hidden(atoms, k) == expected
+
+
+def steps_of(number: int) -> int:
+    """Return how many calls it takes to hide groups of a week with so many teams, every fourth of them small."""
+    rng, atoms = Random(1), Counter[frozenset[Group]]()
+    for team in range(number):
+        for _ in range(rng.choice([3, 9, 12, 15])):
+            role = rng.choice(["seller"] * 8 + ["lead"])
+            groups, _ = people(f"team:{team}", f"role:{role}", f"location:{team % 20}", f"segment:{team % 3}")
+            atoms[groups] += 1
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        gone = hidden(atoms, 5)
+    finally:
+        sys.setprofile(None)
+    assert len(gone) >= number / 5
+    return calls
+
+
+def test_four_times_the_teams_take_about_four_times_the_steps() -> None:
+    assert steps_of(240) < 6 * steps_of(60)

@@ -104,3 +104,18 @@ def test_a_change_counts_as_a_restatement_when_the_window_itself_was_final() -> 
 
     assert (friday.state, friday.revision) == ("final", 0), "Monday was final by then, the week was not"
     assert (much_later.state, much_later.revision) == ("restated", 1)
+
+
+def test_what_changed_several_days_of_a_window_at_once_restated_it_once() -> None:
+    metric, week = METRICS["adoption.daily_rate"], Interval(START, day(7))
+    at, later = known(24 * 30), known(24 * 40)
+    changed = [(0, at, 1), (1, at, 1), (2, later, 1), (3, at, 1)]
+
+    def revision(*cells: tuple[int, datetime, int]) -> int:
+        series = Series.of((day(offset), Cell(1, 2, when, times)) for offset, when, times in cells)
+        teller = Teller({"M10": series}, Scene(now=LATER, measured=START, seen={"M10"}))
+        return teller.answer(Asked(metric, None, "week", week)).revision
+
+    assert revision(*changed[:2]) == 1
+    assert revision(*changed) == 2
+    assert revision(*changed, (4, later, 3)) == 3

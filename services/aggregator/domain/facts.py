@@ -163,8 +163,8 @@ def marks(
             _touch(people, (tenant, user), activity.first_at.date(), activity.last_at.date())
     records: dict[tuple[str, str], Days] = {}
     for event, at, _, _ in claimed:
-        data = event.data
-        if data.record and data.object and event.type.startswith(RECORD_PREFIX):
+        if is_of_record(event):
+            data = event.data
             day = at.date()
             _touch(records, (event.tenant, f"{data.object}\t{data.record}"), day, day)
     return [
@@ -172,6 +172,16 @@ def marks(
         for kind, found in (("person", people), ("record", records))
         for (tenant, subject), days in found.items()
     ]
+
+
+def is_of_record(event: Event) -> bool:
+    """Tell whether an event is about a record."""
+    return bool(event.data.record and event.data.object) and event.type.startswith(RECORD_PREFIX)
+
+
+def tells_of_record(event: Event) -> bool:
+    """Tell whether an event belongs to the history of a record: what is done elsewhere than in production does not."""
+    return event.data.environment == "production" and is_of_record(event)
 
 
 def _touch(found: dict[tuple[str, str], Days], key: tuple[str, str], low: date, high: date) -> None:

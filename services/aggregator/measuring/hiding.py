@@ -13,6 +13,7 @@ from functools import lru_cache
 from services.aggregator.domain.measures import groups_of
 from services.aggregator.measuring.house import House
 from services.aggregator.store import hidden as store
+from services.aggregator.store import regrouped
 from services.aggregator.store.hidden import Crowd
 from services.metrics.suppression import SMALL, Group, hidden
 from services.postgres import Connection
@@ -22,7 +23,10 @@ async def hide(tx: Connection, house: House, weeks: Iterable[date]) -> None:
     """Find anew which groups are hidden in ``weeks``."""
     for week in weeks:
         crowds = await store.crowds(tx, house.tenant, week)
-        await store.write(tx, house.tenant, week, await asyncio.to_thread(_hidden, crowds, house.min_group))
+        hidden_now = await asyncio.to_thread(_hidden, crowds, house.min_group)
+        shown = await store.write(tx, house.tenant, week, hidden_now)
+        if shown and week in house.counted:
+            await regrouped.write(tx, house.tenant, house.known_at, ((week, *group) for group in shown))
 
 
 def _hidden(crowds: Sequence[Crowd], k: int) -> dict[Group, str]:
@@ -37,11 +41,11 @@ def _hidden(crowds: Sequence[Crowd], k: int) -> dict[Group, str]:
         some = +atoms
         nobodys = {group for groups in atoms.keys() - some.keys() for group in groups}
         alone = nobodys.difference(*some)
-        found |= {**dict.fromkeys(alone, SMALL), **_found(frozenset(some.items()), k, frozenset(found))}
+        found |= {**dict.fromkeys(alone, SMALL), **found_in(frozenset(some.items()), k, frozenset(found))}
     return dict(sorted(found.items()))
 
 
 @lru_cache(maxsize=24)
-def _found(atoms: frozenset[tuple[frozenset[Group], int]], k: int, gone: frozenset[Group]) -> dict[Group, str]:
+def found_in(atoms: frozenset[tuple[frozenset[Group], int]], k: int, gone: frozenset[Group]) -> dict[Group, str]:
     """Return who is hidden; most weeks have the members of the week before."""
     return hidden(dict(atoms), k, gone)

@@ -37,7 +37,7 @@ class House:
     """A tenant during one pass. ``cut``: what was queued until then belongs to it; ``known_at``: of what it finds.
 
     ``queued_at``: since when what is measured now has waited; what follows from it has waited as long.
-    ``weeks``, ``day``: which there are, and the tenant's today; None: on the event clock, before the first event.
+    ``weeks``: which there are; None: on the event clock, before the first event.
 
     ``settled_at``: up to which instant windows had become final for whoever looked before; None: none had. ``counted``:
     the weeks that everybody had been counted in before. ``told_from``, ``people_from``: since when what happened, and
@@ -48,7 +48,6 @@ class House:
     cut: datetime
     known_at: datetime
     weeks: Weeks | None
-    day: date | None
     policy: Policy
     fields: FieldRegistry
     min_group: int
@@ -120,16 +119,15 @@ def _week(case: Case, day: date) -> date:
 
 
 async def calendar(tx: Connection, tenant: str, case: Case, before: Measured, now: datetime) -> Measured:
-    """Return ``before`` with the days and weeks that there are now. Today never goes back."""
+    """Return ``before`` with the weeks that there are now. The newest never goes back."""
     if before.cut is not None:
         return before
-    days = [day for day in (before.day, today(case, now)) if day is not None]
-    if not days:
+    weeks = [_week(case, day) for day in (before.week, today(case, now)) if day is not None]
+    if not weeks:
         return before
-    week = _week(case, max(days))
+    week = max(weeks)
     since = await _first_week(tx, tenant, case, before.since and _week(case, before.since), week)
-    until = end_of(max(days) + _DAY, [ZoneInfo(case.settings["time_zone"])])
-    return before._replace(since=since, week=week, day=max(days), until=until)
+    return before._replace(since=since, week=week, until=end_of(week + WEEK, [ZoneInfo(case.settings["time_zone"])]))
 
 
 async def _first_week(tx: Connection, tenant: str, case: Case, since: date | None, week: date) -> date:
@@ -160,7 +158,6 @@ def house_of(tenant: str, case: Case, measured: Measured, settled_at: datetime |
         measured.cut,
         measured.known_at,
         weeks,
-        measured.day,
         queued_at=measured.cut,
         **_counting(case),
         settled_at=settled_at,
@@ -188,7 +185,7 @@ def _counting(case: Case) -> dict[str, Any]:
 
 def newly(house: House, before: Measured) -> list[tuple[str, Span]]:
     """Return what is to be counted in because of time: marks of ``spreading`` with the days that were none before."""
-    if house.weeks is None or house.day is None:
+    if house.weeks is None:
         return []
     if before.week is None or before.since is None:
         return [(EVERYTHING, Span(None, None))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from services.aggregator.domain.measures import Span, Subject
+from services.aggregator.domain.measures import WEEK, Span, Subject
 from services.aggregator.measuring.house import House
 from services.aggregator.measuring.owners import people_of
 from services.aggregator.measuring.writing import Pair, write
@@ -51,14 +51,14 @@ class _Scene:
 
 async def measure(tx: Connection, house: House, spans: Mapping[str, Span]) -> list[Pair]:
     """Measure records anew of which something changed in ``spans``; return what changed."""
-    if not spans or house.weeks is None or house.day is None:
+    if not spans or house.weeks is None:
         return []
     known = policies(house.fields)
     weeks = {subject: house.weeks.of(reaching(span)) for subject, span in spans.items()}
     low = min((found[0] for found in weeks.values() if found), default=house.weeks.first)
-    until = datetime.combine(house.day + 2 * _DAY, time.min, UTC)
-    histories = await record_store.histories(tx, house.tenant, sorted(spans), until)
-    held = await review_store.held(tx, house.tenant, low - _DAY, house.day + 2 * _DAY)
+    end = house.weeks.last + WEEK + _DAY
+    histories = await record_store.histories(tx, house.tenant, sorted(spans), datetime.combine(end, time.min, UTC))
+    held = await review_store.held(tx, house.tenant, low - _DAY, end)
     linked = await act_store.people_of(tx, house.tenant, _names(histories, held))
     persons = await _persons(tx, house, linked)
     whole = any(span.low is None for span in spans.values())

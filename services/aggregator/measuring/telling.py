@@ -23,8 +23,9 @@ _BEGINNING: Final = date(1970, 1, 2)
 async def tell_records(tx: Connection, house: House, outcome: Outcome) -> None:
     """Queue the records that rest on what changed of people.
 
-    A change without an end is one of the directory: their records count elsewhere from then on. Of what people did,
-    only meetings matter to records that are not told of.
+    A change without an end is one of the directory: their records count elsewhere from then on, and a deal that was
+    won before may have been handed over in other working days. Of what people did, only meetings matter to records
+    that are not told of.
     """
     by_low: dict[date | None, list[str]] = defaultdict(list)
     for user, span in outcome.spans.items():
@@ -32,7 +33,7 @@ async def tell_records(tx: Connection, house: House, outcome: Outcome) -> None:
             by_low[span.low].append(user)
     for low, users in by_low.items():
         first = _BEGINNING if low is None else max(_BEGINNING, low - AFTERMATH - WEEK)
-        await store.queue_of_people(tx, house.tenant, house.queued_at, users, delayed(Span(low, None)), first)
+        await store.queue_of_people(tx, house.tenant, house.queued_at, users, Span(low, None), first)
     met: dict[date, set[str]] = defaultdict(set)
     left: dict[date, set[str]] = defaultdict(set)
     for before, after in _with_meetings(outcome):
@@ -71,9 +72,15 @@ def _teams(kept: Contribution) -> set[str]:
 
 
 def _meetings(house: House, outcome: Outcome) -> Iterator[tuple[str, date]]:
-    """Return who held a meeting among what is new, and in which weeks it may lie, wherever they are."""
+    """Return who held a meeting among what is new, and in which weeks it may lie, wherever they are.
+
+    Where somebody turned out to be somebody else, or not to be, a meeting may be of any of them: of their teams too.
+    """
+    anew = [user for user, span in outcome.spans.items() if span == Span(None, None)]
+    joined = not set(anew).isdisjoint(outcome.careers)
     for user, done in outcome.acts.items():
         low, high = outcome.spans[user]
+        holders = anew if joined and low is None and high is None else [user]
         for day in {act.at.date() for act in done if act.kind == MEETING}:
-            if low is not None and high is not None and low <= day <= high:
-                yield from {(user, house.week_of(day + n * _DAY)) for n in (-1, 0, 1)}
+            if holders is anew or (low is not None and high is not None and low <= day <= high):
+                yield from {(one, house.week_of(day + n * _DAY)) for one in holders for n in (-1, 0, 1)}

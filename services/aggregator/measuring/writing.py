@@ -1,24 +1,30 @@
 """Writing what changed: contributions, and by their difference the numbers of groups, with what these were before."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from services.aggregator.domain.findings import Subject as Concerned
 from services.aggregator.domain.measures import (
+    WEEK,
     Span,
     Subject,
     add_difference,
     groups_of,
-    membership,
+    moved,
     no_sums,
     settled,
 )
 from services.aggregator.measuring.house import House
-from services.aggregator.store import backfill, cells, contributions, dirty
+from services.aggregator.store import backfill, cells, contributions, dirty, judging, regrouped
 from services.aggregator.store import hidden as hidden_store
 from services.aggregator.store.contributions import Written
+from services.metrics.shape import Groups
 from services.postgres import Connection
+
+JUDGED: Final = frozenset({"tenant", "team", "role", "wave"})
+"""The groups that rules judge."""
 
 
 class Pair(NamedTuple):
@@ -36,12 +42,20 @@ class Pair(NamedTuple):
 
     @property
     def moved(self) -> bool:
-        """Tell whether the subject counts elsewhere, or is expected otherwise, than before."""
-        return membership(self.before and self.before.kept) != membership(self.after.kept)
+        """Tell whether the subject counts elsewhere, in other numbers, or is expected otherwise, than before."""
+        return moved(self.before and self.before.kept, self.after.kept)
+
+    @property
+    def places(self) -> tuple[set[Groups], set[Groups]]:
+        """Return where the subject counted, and where it does."""
+        kept = (self.before.kept if self.before else None, self.after.kept)
+        was, now = (set() if each is None else {each.groups, *each.moves.values()} for each in kept)
+        return was, now
 
 
 async def write(tx: Connection, house: House, pairs: Iterable[Pair]) -> list[Pair]:
     """Write what changed; return it. Who is hidden in weeks with other members is to be found anew."""
+    pairs = list(pairs)
     changed = [pair for pair in pairs if not pair.stays and not house.stands(pair.after.week)]
     sums = no_sums()
     for before, after in changed:
@@ -56,10 +70,44 @@ async def write(tx: Connection, house: House, pairs: Iterable[Pair]) -> list[Pai
             (*change.cell, change.num, change.den) for change, was in zip(changes, standing, strict=True) if was.final
         ]
         await backfill.measured(tx, house.tenant, house.known_at, restated)
-    moved = sorted({pair.after.week for pair in changed if pair.moved})
-    weeks = ((Subject("week", week.isoformat()), Span(week, week)) for week in moved)
+    await _tell_apart(tx, house, changed)
+    others = sorted({pair.after.week for pair in changed if pair.moved})
+    weeks = ((Subject("week", week.isoformat()), Span(week, week)) for week in others)
     await dirty.queue(tx, house.tenant, house.queued_at, weeks)
+    await _tell_rules(tx, house, pairs, changed)
     return changed
+
+
+async def _tell_rules(tx: Connection, house: House, looked_at: Sequence[Pair], changed: Sequence[Pair]) -> None:
+    """Let the rules judge anew who was looked at, and the groups they count in.
+
+    Also of people whose contributions stay as they are: the windows of their groups may be others.
+    """
+    people = [pair for pair in looked_at if pair.after.subject.kind == "person"]
+    told = people or changed
+    if not told:
+        return
+    kept = [written.kept for pair in told for written in pair if written is not None and written.kept is not None]
+    places = {place for each in kept for place in (each.groups, *each.moves.values())}
+    groups = {Concerned(*group) for place in places for group in groups_of(place) if group[0] in JUDGED}
+    users = {pair.after.subject.key for pair in people}
+    await judging.queue(tx, house.tenant, groups | {Concerned("user", user) for user in users})
+    if users:
+        weeks = [pair.after.week for pair in people]
+        await judging.queue_launches(tx, house.tenant, users, min(weeks), max(weeks) + WEEK)
+
+
+async def _tell_apart(tx: Connection, house: House, changed: Iterable[Pair]) -> None:
+    """Write down which groups are of other people than was told before."""
+    groups = {
+        (pair.after.week, *group)
+        for pair in changed
+        if pair.after.subject.kind == "person" and pair.after.week in house.counted and pair.moved
+        for places in pair.places
+        for place in places
+        for group in groups_of(place)
+    }
+    await regrouped.write(tx, house.tenant, house.known_at, groups)
 
 
 async def _close(tx: Connection, house: House, changed: Iterable[Pair]) -> None:
@@ -71,9 +119,8 @@ async def _close(tx: Connection, house: House, changed: Iterable[Pair]) -> None:
         return
     entered: dict[date, set[tuple[str, str]]] = defaultdict(set)
     for pair in changed:
-        if pair.moved and pair.after.kept is not None:
-            for place in (pair.after.kept.groups, *pair.after.kept.moves.values()):
-                entered[pair.after.week].update(groups_of(place))
+        if pair.after.kept is not None and (new := pair.places[1] - pair.places[0]):
+            entered[pair.after.week].update(group for place in new for group in groups_of(place))
     for week in entered.keys() & set(house.counted):
         for crowd in await hidden_store.crowds(tx, house.tenant, week):
             entered[week].difference_update(groups_of(crowd.groups))

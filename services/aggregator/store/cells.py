@@ -20,7 +20,7 @@ where c.known_at < $2 and g.told and (g.ended or date_trunc('hour', c.known_at) 
 """
 _CHANGE: Final = f"""
 update metric_cell c set num = c.num + g.num, den = c.den + g.den, known_at = $2,
-  revision = c.revision + (g.final and c.known_at < $2)::int
+  revision = c.revision + (g.final and c.known_at < $2)::int, step = case when g.den = 0 then c.step end
 from {_GIVEN} where {_SAME} returning g.dimension, g.key, g.metric, g.day
 """
 _CELLS: Final = f"""
@@ -49,7 +49,8 @@ async def add(
     """Add to the numbers of groups and keep what they were before; of windows that are open, by the hour.
 
     What changes again at the same ``known_at``, or before its week was told, has been known to nobody: it leaves no
-    trace. A number that falls to zero stays, so that its past and its revision are found.
+    trace. A number that falls to zero stays, so that its past and its revision are found. One that is of other people
+    than before is in no step.
     """
     if changes:
         cells = map(list, zip(*(change.cell for change in changes), strict=True))

@@ -1,7 +1,8 @@
 """The queue of what is to be measured anew.
 
 Whatever changes something that a number rests on writes it in its own transaction; the measurer takes it in the one of
-what follows.
+what follows. A batch of events, which concerns many, writes one row of all of them: the measurer makes single rows of
+such when it begins a pass, one of each subject however many batches it was in.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,9 +25,27 @@ _WAITING: Final = """
 select kind, subject, array_agg(seq) as rows,
   case when bool_and(low is not null) then min(low) end as low,
   case when bool_and(high is not null) then max(high) end as high
-from dirty where tenant = $1 and queued_at <= $2 and {kind}
+from dirty where tenant = $1 and queued_at <= $2 and subjects is null and {kind}
 group by kind, subject order by {order}
 """
+
+
+PACKED: Final = 100
+"""So many batches are unpacked at a time."""
+_UNPACK: Final = """
+with packed as (delete from dirty where seq = any(array(
+    select seq from dirty where tenant = $1 and subjects is not null order by seq limit $2))
+  returning kind, subjects, lows, highs, queued_at)
+insert into dirty (tenant, kind, subject, low, high, queued_at)
+select $1, kind, s,
+  case when bool_and(l is not null) then min(l) end, case when bool_and(h is not null) then max(h) end, min(queued_at)
+from packed, unnest(subjects, lows, highs) as q(s, l, h) group by kind, s
+"""
+
+
+async def unpack(tx: Connection, tenant: str) -> None:
+    """Make single rows of what batches queued, the oldest first. Only whoever holds the lock of the measurer does."""
+    await tx.execute(_UNPACK, tenant, PACKED)
 
 
 OF_RECORDS: Final = "(kind = 'record' or kind = 'tenant' and subject similar to '(records|touched)\t%')"
@@ -125,7 +144,7 @@ class Backlog(NamedTuple):
 
 async def backlog(connection: Connection) -> Backlog:
     """Return how much waits to be measured."""
-    sql = """select count(*)::int as number,
+    sql = """select coalesce(sum(coalesce(cardinality(subjects), 1)), 0)::int as number,
         coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as seconds
         from dirty where queued_at < 'infinity'"""
     return Backlog(*await connection.fetchrow(sql))

@@ -46,15 +46,17 @@ where hidden_group.reason <> excluded.reason
 _SHOW: Final = """
 delete from hidden_group h where h.tenant = $1 and h.week = $2
 and not exists (select from unnest($3::text[], $4::text[]) as g(d, k) where h.dimension = d and h.key = k)
+returning h.dimension, h.key
 """
 
 
-async def write(tx: Connection, tenant: str, week: date, found: Mapping[tuple[str, str], str]) -> None:
-    """Write which groups are hidden in the week, and why; all others are shown."""
+async def write(tx: Connection, tenant: str, week: date, found: Mapping[tuple[str, str], str]) -> list[tuple[str, str]]:
+    """Write which groups are hidden in the week, and why; return the others that were so before."""
     dimensions, keys = [dimension for dimension, _ in found], [key for _, key in found]
-    await tx.execute(_SHOW, tenant, week, dimensions, keys)
+    shown = await tx.fetch(_SHOW, tenant, week, dimensions, keys)
     if found:
         await tx.execute(_WRITE, tenant, week, dimensions, keys, list(found.values()))
+    return [(row["dimension"], row["key"]) for row in shown]
 
 
 _CLOSE: Final = """

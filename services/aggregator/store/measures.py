@@ -14,12 +14,11 @@ from services.postgres import Connection
 class Measured(NamedTuple):
     """How far a tenant is measured. ``cut``: what was queued until then is being measured; None: nothing is.
 
-    ``day``, ``until``: the newest day, and when it ends where the tenant is.
+    ``week``, ``until``: the newest week, and when it ends where the tenant is.
     """
 
     since: date | None
     week: date | None
-    day: date | None
     until: datetime | None
     as_of: datetime | None
     cut: datetime | None
@@ -44,7 +43,7 @@ order by m.measured_at nulls first, t.id
 
 
 async def due(connection: Connection, now: datetime) -> list[str]:
-    """Return the tenants of whom something waits, and those whose newest day is over; who waits longest first."""
+    """Return the tenants of whom something waits, and those whose newest week is over; who waits longest first."""
     return [row["id"] for row in await connection.fetch(_DUE, now)]
 
 
@@ -64,7 +63,7 @@ async def case(tx: Connection, tenant: str) -> Case | None:
 async def lock(tx: Connection, tenant: str) -> Measured:
     """Return how far the tenant is measured; nobody else measures it until ``tx`` ends."""
     await tx.execute("set local idle_in_transaction_session_timeout = '60s'")
-    sql = "select since, week, day, until, as_of, cut, known_at from measured where tenant = $1 for update"
+    sql = "select since, week, until, as_of, cut, known_at from measured where tenant = $1 for update"
     row = await tx.fetchrow(sql, tenant)
     if row is None:
         await tx.execute("insert into measured (tenant) values ($1) on conflict do nothing", tenant)
@@ -73,15 +72,15 @@ async def lock(tx: Connection, tenant: str) -> Measured:
 
 
 _BEGIN: Final = """
-update measured set since = $2, week = $3, day = $4, until = $5, cut = clock_timestamp(),
-  known_at = greatest($6, known_at + interval '1 microsecond')
-where tenant = $1 returning since, week, day, until, as_of, cut, known_at
+update measured set since = $2, week = $3, until = $4, cut = clock_timestamp(),
+  known_at = greatest($5, known_at + interval '1 microsecond')
+where tenant = $1 returning since, week, until, as_of, cut, known_at
 """
 
 
 async def begin(tx: Connection, tenant: str, calendar: Measured, known_at: datetime) -> Measured:
     """Write down that a pass begins, over the weeks of ``calendar``. What it finds was not known before."""
-    row = await tx.fetchrow(_BEGIN, tenant, calendar.since, calendar.week, calendar.day, calendar.until, known_at)
+    row = await tx.fetchrow(_BEGIN, tenant, calendar.since, calendar.week, calendar.until, known_at)
     return Measured(*row)
 
 

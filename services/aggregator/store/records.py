@@ -24,15 +24,10 @@ def key_of(noun: str, record: str) -> str:
     return f"{noun}\t{record}"
 
 
-# A record may be as old as all partitions: one plan for any days serves longer than making one each time takes.
-_ONE_PLAN: Final = "set local plan_cache_mode = force_generic_plan"
-_ANY_PLAN: Final = "set local plan_cache_mode = auto"
-_TOLD: Final = """
-select object, record, at, identity::text as identity, kind, origin, owner, stage, close_date, forecast, fields,
-  case when behalf is null then nullif(user_id, '') end as user_id
-from activity
+TOLD: Final = """
+select object, record, at, identity::text as identity, kind, user_id, origin, owner, stage, close_date, forecast, fields
+from record_change
 where tenant = $1 and object = any($2::text[]) and record = any($3::text[]) and at >= $4 and at < $5
-  and kind like 'crm.record.%' and environment is null
 """
 _BASES: Final = """
 select object, record, as_of, state from record_base
@@ -53,26 +48,27 @@ async def histories(
         if key in found:
             bases[key] = as_of
             found[key] = History([], restored(state))
-    await tx.execute(_ONE_PLAN)
-    rows = await tx.fetch(_TOLD, tenant, nouns, records, since, until)
-    await tx.execute(_ANY_PLAN)
-    for noun, record, *told, user in rows:
+    for noun, record, *told in await tx.fetch(TOLD, tenant, nouns, records, since, until):
         key = key_of(noun, record)
         if key in found and (key not in bases or told[0] >= bases[key]):
-            found[key].changes.append(_change(told, user))
+            found[key].changes.append(_change(told))
     return found
 
 
-def _change(told: Sequence[Any], user: str | None) -> Change:
-    at, identity, kind, origin, owner, stage, close_date, forecast, fields = told
-    folded = {name.casefold(): state for name, state in fields.items()} if fields else None
-    return Change(at, identity, kind, user, origin, owner, stage, close_date, forecast, folded)
+def _change(told: Sequence[Any]) -> Change:
+    change = Change(*told)
+    fields = change.fields
+    return change._replace(fields={name.casefold(): state for name, state in fields.items()} if fields else None)
 
 
 _CARRY: Final = """
 insert into record_base (tenant, object, record, as_of, state)
 select $1, o, r, $2, s from unnest($3::text[], $4::text[], $5::jsonb[]) as q(o, r, s)
 on conflict (tenant, object, record) do update set as_of = excluded.as_of, state = excluded.state
+"""
+_FORGET: Final = """
+delete from record_change c using unnest($2::text[], $3::text[]) as q(object, record)
+where c.tenant = $1 and c.record = any($3) and c.object = q.object and c.record = q.record and c.at < $4
 """
 _DROPPED: Final = """
 select distinct object, record from activity
@@ -85,7 +81,7 @@ order by 1, 2
 async def carry(
     tx: Connection, tenant: str, policies: Mapping[str, RecordPolicy], since: datetime, cut: datetime
 ) -> int:
-    """Keep what is known of records at ``cut``, before what was told from ``since`` until then is dropped.
+    """Keep what is known of records at ``cut`` instead of what was told from ``since`` until then.
 
     Returns how many records there are.
     """
@@ -100,4 +96,5 @@ async def carry(
         ]
         nouns, records = ([part[place] for part in parts] for place in (0, 2))
         await tx.execute(_CARRY, tenant, cut, nouns, records, [carried(state) for state in states])
+        await tx.execute(_FORGET, tenant, nouns, records, cut)
     return len(rows)

@@ -41,12 +41,16 @@ found as (
   select c.subject from contribution c
   where c.tenant = $1 and c.kind = 'record' and c.owner in (select name from names)
   union select a.object || E'\\t' || a.record from activity a
-  where a.tenant = $1 and a.at >= $6::timestamptz and a.user_id in (select name from names)
-    and (a.owner = a.user_id or a.user_id in (select name from names where level = 0))
+  where a.tenant = $1 and a.at >= $6::timestamptz and a.user_id in (select name from names where level = 0)
     and a.record is not null and a.object is not null and a.kind like 'crm.record.%'
-  union select a.object || E'\\t' || a.record from activity a
-  where a.tenant = $1 and a.at >= $6::timestamptz and a.owner in (select name from names)
-    and a.owner <> a.user_id and a.record is not null and a.object is not null and a.kind like 'crm.record.%')
+  union select c.object || E'\\t' || c.record from record_change c
+  where c.tenant = $1 and c.at >= $6::timestamptz and c.owner = c.user_id and c.owner in (select name from names)
+    and c.record = any(array(select distinct a.record from activity a
+      where a.tenant = $1 and a.at >= $6::timestamptz and a.user_id in (select name from names where level > 0)
+        and a.record is not null and a.kind like 'crm.record.%'))
+  union select c.object || E'\\t' || c.record from record_change c
+  where c.tenant = $1 and c.at >= $6::timestamptz and c.owner = any(array(select name from names))
+    and c.owner <> coalesce(c.user_id, ''))
 select $1, 'record', subject, $4, $5, $2 from found
 """
 
@@ -80,8 +84,10 @@ found as (
   where c.tenant = $1 and c.kind = 'record' and c.week in ($4, $4::date - 7) and c.owner in (select name from names)
   union select a.object || E'\\t' || a.record from activity a
   where a.tenant = $1 and a.at >= $7::timestamptz and a.at < $8::timestamptz and a.record is not null
-    and a.object is not null and (
-      (a.owner in (select name from names) and a.owner <> a.user_id) or a.user_id in (select name from names)))
+    and a.object is not null and a.user_id in (select name from names)
+  union select c.object || E'\\t' || c.record from record_change c
+  where c.tenant = $1 and c.at >= $7::timestamptz and c.at < $8::timestamptz
+    and c.owner = any(array(select name from names)) and c.owner <> coalesce(c.user_id, ''))
 select $1, 'record', subject, $5, $6, $2 from found
 """
 

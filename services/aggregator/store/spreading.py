@@ -22,10 +22,12 @@ select max(subject), count(*) = $6 as more from part
 _TOUCHED: Final = """
 insert into dirty (tenant, kind, subject, low, high, queued_at)
 select $1, 'record', object || E'\\t' || record, $5::date, $6::date, $2
-from (select distinct object, record from activity where tenant = $1 and record is not null and object is not null
-    and ($3::date is null or at >= $3::date - interval '2 days')
-    and ($4::date is null or at < $4::date + interval '2 days')
-  union select object, record from record_base where tenant = $1 and $3::date is null) known
+from (select object, record from record_change where tenant = $1 and $3::date is null
+  union select object, record from record_base where tenant = $1 and $3::date is null
+  union select object, record from activity
+    where $3::date is not null and tenant = $1 and at >= $3::date - interval '2 days'
+      and ($4::date is null or at < $4::date + interval '2 days')
+      and record is not null and object is not null and kind like 'crm.record.%') known
 """
 
 

@@ -6,11 +6,11 @@ A group's older days are never read, however long it has been counted.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from services.metrics.scene import Silence
-from services.metrics.shape import EVERYBODY
-from services.metrics.values import Cells, Series
+from services.metrics.steps import CODES
+from services.metrics.values import NEVER, Cells, Series
 from services.postgres import Connection, Row
 
 _OF_GROUP: Final = "c.tenant = $1 and c.dimension = $2 and c.key = $3"
@@ -34,8 +34,32 @@ _THEN: Final = f"""
     ) r order by r.day, r.known_at desc"""
 
 
+_ADDS_UP: Final = f"c.metric in {CODES}"
+_STEP: Final = """, (select n.step from metric_cell n where n.tenant = c.tenant and n.dimension = c.dimension
+    and n.key = c.key and n.metric = c.metric and n.day = c.day) as step"""
+_STEPPED: Final = f"""
+    select case when not ({_ADDS_UP}) then c.day when c.step < $5::date then c.step else date '{NEVER}' end as day,
+           sum(c.num)::bigint as num, sum(c.den)::bigint as den, max(c.known_at) as known_at,
+           max(c.revision) as revision
+    from ({{rows}}) c where not ({_ADDS_UP}) or c.step is not null or c.den > 0 group by 1"""
+"""Of what adds up, all of a step stands on its last day, and none of it before."""
+_PLAIN: Final = (
+    "r.day - date '0001-01-01' + 1",
+    "r.num",
+    "r.den",
+    "date_part('epoch', r.known_at)",
+    "r.revision",
+)
+"""What a series takes: days by their ordinals, instants in seconds. Thousands of dates would take longer to make."""
+
+
+def _stepped(rows: str, step: str) -> str:
+    columns = f"{_COLUMNS}, c.metric"
+    return _STEPPED.format(rows=rows.replace(_COLUMNS, columns + step))
+
+
 def _statement(rows: str) -> str:
-    lists = ", ".join(f"array_agg(r.{name} order by r.day)" for name in ("day", "num", "den", "known_at", "revision"))
+    lists = ", ".join(f"array_agg({column} order by r.day)" for column in _PLAIN)
     return f"""{_WALK}
     select walk.metric, r.* from walk cross join lateral (
         select {lists} from ({rows}) r
@@ -49,7 +73,7 @@ class Question:
     """Which cells of a group are asked for.
 
     Days from ``start`` until before ``end``; of the metrics ``whole`` all days until then. ``only``: metrics by their
-    codes, None: all. ``as_of``: as they were known at that instant.
+    codes, None: all. ``as_of``: as they were known at that instant. ``stepped``: what adds up is told in steps.
     """
 
     dimension: str
@@ -59,6 +83,7 @@ class Question:
     whole: Collection[str] = ()
     only: Collection[str] | None = None
     as_of: datetime | None = None
+    stepped: bool = False
 
 
 def statement(tenant: str, question: Question) -> tuple[str, list[object]]:
@@ -72,9 +97,11 @@ def statement(tenant: str, question: Question) -> tuple[str, list[object]]:
         list(question.whole),
         None if question.only is None else list(question.only),
     ]
-    if question.as_of is None:
-        return _statement(_NOW), arguments
-    return _statement(_THEN), [*arguments, question.as_of]
+    then = question.as_of is not None
+    rows = _THEN if then else _NOW
+    if question.stepped:
+        rows = _stepped(rows, _STEP if then else ", c.step")
+    return _statement(rows), [*arguments, question.as_of] if then else arguments
 
 
 async def cells(connection: Connection, tenant: str, question: Question) -> Cells:
@@ -86,47 +113,6 @@ async def cells(connection: Connection, tenant: str, question: Question) -> Cell
     }
 
 
-class Beside(NamedTuple):
-    """What is known of a tenant beside its numbers.
-
-    ``measured``: the newest week that everybody was counted in. ``active``: whether there was ever an event. ``zones``:
-    of people who have one of their own. ``codes``: all that is counted of the tenant as a whole.
-    """
-
-    measured: date | None
-    active: bool
-    zones: list[str]
-    codes: list[str]
-
-
-_BESIDE: Final = """
-    with recursive zones (zone) as (
-        (select p.time_zone from person p where p.tenant = $1 and p.time_zone is not null order by 1 limit 1)
-        union all
-        select (select p.time_zone from person p
-                where p.tenant = $1 and p.time_zone is not null and p.time_zone > zones.zone order by 1 limit 1)
-        from zones where zones.zone is not null
-    ), codes (code) as (
-        (select c.metric from metric_cell c
-         where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 order by c.metric limit 1)
-        union all
-        select (select c.metric from metric_cell c
-                where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 and c.metric > codes.code
-                order by c.metric limit 1)
-        from codes where codes.code is not null
-    )
-    select (select max(week) from measured_week where tenant = $1) as measured,
-           exists (select from tally where tenant = $1 and newest is not null) as active,
-           (select array_agg(zone) from zones where zone is not null) as zones,
-           (select array_agg(code) from codes where code is not null) as codes"""
-
-
-async def beside(connection: Connection, tenant: str) -> Beside:
-    """Return what is known of a tenant. Zones and codes are walked along an index: they cost by how many there are."""
-    row = await connection.fetchrow(_BESIDE, tenant, EVERYBODY)
-    return Beside(row["measured"], row["active"], row["zones"] or [], row["codes"] or [])
-
-
 async def silences(connection: Connection, tenant: str, until: datetime) -> list[Silence]:
     """Return when sources were silent before ``until``, as far as what they left out is missing still."""
     rows = await connection.fetch(
@@ -135,6 +121,17 @@ async def silences(connection: Connection, tenant: str, until: datetime) -> list
         until,
     )
     return [Silence(row["since"], row["until"]) for row in rows]
+
+
+async def regrouped(connection: Connection, tenant: str, group: tuple[str, str], since: datetime) -> list[date]:
+    """Return the weeks in which other people count in a group than at ``since``, or it was more hidden then."""
+    rows = await connection.fetch(
+        "select week from regrouped where tenant = $1 and dimension = $2 and key = $3 and known_at > $4",
+        tenant,
+        *group,
+        since,
+    )
+    return [row["week"] for row in rows]
 
 
 async def waves(connection: Connection, tenant: str) -> list[Row]:
@@ -155,3 +152,9 @@ async def members(connection: Connection, tenant: str, dimension: str, keys: Seq
         day,
     )
     return [row["user_id"] for row in rows]
+
+
+async def annotated(connection: Connection, tenant: str) -> dict[str, date]:
+    """Return on which day each annotation begins."""
+    rows = await connection.fetch("select id, starts_on from annotation where tenant = $1", tenant)
+    return {row["id"]: row["starts_on"] for row in rows}

@@ -85,6 +85,7 @@ ACCESS: Final = (
         layer=1,
         direction="down",
         combination="weekly",
+        companions={"cost_unused": "M8c"},
         reach=23,
     ),
     Metric(

@@ -76,7 +76,7 @@ QUALITY: Final = (
         direction="down",
         combination="daily",
         subject="record",
-        inputs=("activity", "directory"),
+        inputs=("activity", "merges", "directory"),
         settles=14,
     ),
     Metric(

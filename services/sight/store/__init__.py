@@ -1,0 +1,1 @@
+"""Reads reporting lines and what is hidden of groups."""
