@@ -16,8 +16,18 @@ from benchmarks.engines import ROOT
 from benchmarks.measure import Figure, Spread
 from deploy.kafka import node
 
-KINDS: Final = ("ingest", "adapters", "aggregator", "metrics", "end-to-end", "metrics-api", "memory")
-HERE_ONLY: Final = frozenset({"adapters", "metrics", "metrics-api"})
+KINDS: Final = (
+    "ingest",
+    "adapters",
+    "aggregator",
+    "metrics",
+    "end-to-end",
+    "metrics-api",
+    "evaluation",
+    "stream",
+    "memory",
+)
+HERE_ONLY: Final = frozenset({"adapters", "metrics", "metrics-api", "evaluation", "stream"})
 """Benchmarks of what is the same on every broker: they run on the embedded one."""
 EVIDENCE: Final = ROOT / "docs" / "evidence"
 

@@ -1,4 +1,4 @@
-"""Starts an aggregator: consumer, evaluator, measurer, lane of dead letters, keeper and probes. Owns the clock."""
+"""Starts an aggregator: consumer, evaluator, backtests, measurer, lane, keeper and probes. Owns the clock."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 
 from services import installation, postgres
+from services.aggregator.backtests import Backtests
 from services.aggregator.consumer import Consumer
 from services.aggregator.evaluator import Evaluator
 from services.aggregator.instruments import Instruments
@@ -44,6 +45,8 @@ async def serve(settings: Settings) -> None:
     consumer = Consumer(pool, settings, shards, owner, clock, instruments)
     evaluator = Evaluator(steady, settings.database, settings, clock, instruments.evaluation_seconds.observe)
 
+    backtests = Backtests(steady, clock)
+
     def tell(backlog: Backlog) -> None:
         instruments.measure_dirty.set(backlog.number)
         instruments.measure_dirty_seconds.set(backlog.seconds)
@@ -68,7 +71,7 @@ async def serve(settings: Settings) -> None:
     serving = asyncio.create_task(probes.serve())
     lane = Lane(steady, settings.kafka, owner, clock)
     keeper = Keeper(steady, settings.database, settings.kafka, shards, clock, Periods.of_settings(settings))
-    work = [asyncio.create_task(part.run(stop)) for part in (consumer, evaluator, measurer, lane, keeper)]
+    work = [asyncio.create_task(part.run(stop)) for part in (consumer, evaluator, backtests, measurer, lane, keeper)]
     stopped = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)

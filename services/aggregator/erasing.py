@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from schemas.erasures import ANONYMISE
 from services.aggregator.store import erasing as store
 from services.aggregator.store import facts as fact_store
-from services.aggregator.store import scrubbing
+from services.aggregator.store import unnaming
 from services.aggregator.store.erasing import Order
 from services.aggregator.store.facts import Tally
 from services.aggregator.store.links import Change
@@ -41,7 +41,7 @@ class Erasures:
                 counts += await store.forget_entries(tx, order)
                 mine = [change for change in changes if change.person == (order.tenant, order.user)]
                 more += [change._replace(day=None) for change in mine[:1]]
-            counts += await scrubbing.alerts(tx, order)
+            counts += await unnaming.alerts(tx, order)
             self._counts[order.erasure, order.user] = counts
         return [*changes, *more]
 

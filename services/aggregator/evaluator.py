@@ -2,74 +2,106 @@
 
 One per cluster (an advisory lock on a session of its own), one transaction per tenant. Should two ever meet, the mark
 of the evaluation lets only one commit. Evaluating again without anything new changes nothing.
+
+It judges whom something changed for (``scope``), so that its work is as large as what happened. When a day has passed,
+when a source falls silent or speaks again, and when an evaluator begins, it judges everybody.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from time import perf_counter
-from typing import Final
-from zoneinfo import ZoneInfo
+from typing import Final, NamedTuple
 
-from services.aggregator.domain.alerts import Alert, Change, advance
-from services.aggregator.domain.calendar import Calendar
-from services.aggregator.domain.logins import ALL, known
+from services.aggregator.domain.alerts import TIMED, Alert, Change, as_finding
+from services.aggregator.domain.findings import Evaluation, Finding, Resolution
+from services.aggregator.domain.ladder import Ladder
+from services.aggregator.domain.life import Judged, advance
 from services.aggregator.domain.rules import change
-from services.aggregator.domain.rules.access import NOT_BY, unjudged
+from services.aggregator.domain.rules.access import unjudged
 from services.aggregator.domain.rules.change import History
-from services.aggregator.domain.rules.judge import Policy, judge
-from services.aggregator.domain.silence import Silence, blind_from
+from services.aggregator.domain.rules.judge import evaluations, judge
+from services.aggregator.domain.scope import EVERYTHING, NOBODY, Scope, noon_passed, scope_of
+from services.aggregator.domain.speaking import speakers
 from services.aggregator.domain.waves import Connection as Connected
-from services.aggregator.domain.waves import Rollout, Wave, connections
+from services.aggregator.domain.waves import Rollout, connections
+from services.aggregator.gathering import (
+    Ground,
+    heard,
+    histories,
+    launching,
+    policy_of,
+    rollouts,
+    time_passed,
+    timeless,
+    zones,
+)
 from services.aggregator.leading import Confirm, Leader, Rests
-from services.aggregator.listening import Ears, listen
 from services.aggregator.store import alerts as alert_store
 from services.aggregator.store import cohorts as cohort_store
 from services.aggregator.store import evaluation as store
-from services.aggregator.store import leading
-from services.aggregator.store import silence as silence_store
-from services.aggregator.store import weeks as week_store
+from services.aggregator.store import evaluations as evaluation_store
+from services.aggregator.store import judging, leading
+from services.aggregator.store import rules as rule_store
 from services.aggregator.store.evaluation import Case
-from services.aggregator.store.weeks import Pair
+from services.aggregator.watching.watch import watch
 from services.postgres import CONFLICT, UNAVAILABLE, Connection, Pool, transaction
+from services.rules.life import RESOLVED
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS: Final = 0.2
+POLL_SECONDS: Final = 0.1
 REST: Final = 4.0
-"""After an evaluation that took t the tenant rests for this many t: rules never take more than a fifth of the time."""
+"""After an evaluation that took t the tenant rests for this many t: rules never take more than a fifth of the time.
+
+But for the one that begins a day on the wall clock: what happens meanwhile is to be told soon.
+"""
 PATIENCE: Final = timedelta(seconds=60)
-"""How long an evaluation waits for unread events: judged amid a backlog, people who came would seem absent."""
+"""How long an evaluation waits for unread events when time passed: amid a backlog people who came would seem absent.
+
+Where no time passed, what is read now was no more complete when it was judged before: nobody waits.
+"""
 ATTEMPTS: Final = 5
-DEAF_AFTER: Final = timedelta(minutes=10)
-"""Who has not read the log for so long cannot say that a source is silent, or that it speaks again."""
+LAUNCH: Final = frozenset({"person", "checkpoint"})
+"""The predicates that look at who connected."""
+WRITTEN_DAYS: Final = 28
+"""What was said of a window so long before the last evaluation says the same, unless somebody waits to be judged."""
 TELLABLE: Final = timedelta(days=35)
 """What comes to light later than this on the wall clock came by a backfill: windows change, nobody is alarmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What an evaluation saw and did. ``as_of`` None: the tenant has no time yet."""
+    """What an evaluation saw and did, and whom it judged. ``as_of`` None: the tenant has no time yet."""
 
     version: int
     as_of: datetime | None
     changes: Sequence[Change] = ()
+    scope: Scope = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """Everything the rules need, gathered."""
+    """Everything the rules need, gathered. ``beside``: what was found otherwise. ``alerts``: those that may change."""
 
-    policy: Policy
+    scope: Scope
     rollouts: Sequence[Rollout]
     histories: Sequence[History]
-    silences: Sequence[Silence]
     alerts: Sequence[Alert]
-    past: datetime | None
-    """What began before, and was not told then, opens no alert any more."""
+    beside: Sequence[Finding] = ()
+    unjudged: frozenset[tuple[str, str | None]] = frozenset()
+    said: Sequence[Evaluation] = ()
+
+
+class _Decided(NamedTuple):
+    """What an evaluation comes to."""
+
+    connected: Mapping[str, list[Connected]]
+    changes: list[Change]
+    evaluations: list[Evaluation]
 
 
 class Evaluator:
@@ -89,6 +121,7 @@ class Evaluator:
         self._clock = clock
         self._observe = observe
         self._waiting: dict[str, datetime] = {}
+        self._met: set[str] = set()
         self._rests = Rests()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -106,34 +139,49 @@ class Evaluator:
         self._waiting = {tenant: self._waiting.get(tenant, state.asked_at) for tenant in due}
         for tenant, since in list(self._waiting.items()):
             complete = state.drained_at >= since or state.asked_at - since >= PATIENCE
-            if complete and not stop.is_set() and self._rests.over(tenant, perf_counter()):
-                await self._evaluate_alone(tenant, now)
+            if stop.is_set() or not self._rests.over(tenant, perf_counter()):
+                continue
+            if not complete and tenant not in self._met:
+                continue
+            if await self._evaluate_alone(tenant, now, complete=complete):
                 del self._waiting[tenant]
                 await confirm()
 
-    async def _evaluate_alone(self, tenant: str, now: datetime) -> None:
-        """Evaluate ``tenant``; what goes wrong with it is told and tried again later, the others go on."""
+    async def _evaluate_alone(self, tenant: str, now: datetime, *, complete: bool) -> bool:
+        """Evaluate ``tenant``; what goes wrong with it is told and tried again later, the others go on.
+
+        Unless all that was sent is read (``complete``), nothing is judged that time made due; return whether it was.
+        """
         started = perf_counter()
         try:
-            await self.evaluate(tenant, now)
+            evaluated = await self.evaluate(tenant, now, complete=complete)
+        except UnreadError:
+            return False
         except Exception as error:
             self._rests.failed(tenant, perf_counter())
             trace = not isinstance(error, UNAVAILABLE)
             log.warning("the evaluation of tenant %s failed: %s", tenant, error, exc_info=trace)
         else:
-            rest = max(REST * (perf_counter() - started), self._settings.evaluate_seconds)
-            self._rests.done(tenant, perf_counter(), rest)
+            seldom = evaluated is not None and evaluated.scope.everything and evaluated.as_of == now
+            rest = 0.0 if seldom else REST * (perf_counter() - started)
+            self._rests.done(tenant, perf_counter(), max(rest, self._settings.evaluate_seconds))
+        return True
 
-    async def evaluate(self, tenant: str, now: datetime) -> Evaluated | None:
+    async def evaluate(self, tenant: str, now: datetime, *, complete: bool = True) -> Evaluated | None:
         """Evaluate ``tenant`` once; ``now`` counts for tenants on the wall clock. None: there is no such tenant.
 
         An acknowledgement written at the same moment makes the transaction start again.
+
+        Raises:
+            UnreadError: time passed, and not all that was sent is read (``complete``).
         """
         started = perf_counter()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with transaction(self._pool, isolation="repeatable_read") as tx:
-                    evaluated = await _evaluate(tx, tenant, now)
+                    whole = tenant not in self._met
+                    evaluated = await _evaluate(tx, tenant, now, whole=whole, complete=complete)
+                self._met.add(tenant)
                 break
             except CONFLICT:
                 if attempt == ATTEMPTS:
@@ -143,132 +191,107 @@ class Evaluator:
         return evaluated
 
 
-async def _evaluate(tx: Connection, tenant: str, now: datetime) -> Evaluated | None:
+class UnreadError(RuntimeError):
+    """What is to be judged waits until all that was sent is read."""
+
+
+async def _evaluate(tx: Connection, tenant: str, now: datetime, *, whole: bool, complete: bool) -> Evaluated | None:
     case = await store.case(tx, tenant)
     if case is None:
         return None
     moment = case.newest if case.settings["clock"] == "event" else now
-    facts = await _gather(tx, tenant, case, moment)
-    connected, changes = await asyncio.to_thread(_decide, tenant, facts, moment)
-    await cohort_store.save_connections(tx, tenant, connected)
-    if moment is not None:
-        await alert_store.save(tx, tenant, changes, moment)
+    if moment is None:
+        await cohort_store.save_connections(tx, tenant, await timeless(tx, tenant, case))
+        await store.done(tx, tenant, case.version, None)
+        return Evaluated(case.version, None)
+    waiting = scope_of(await judging.take(tx, tenant))
+    queued = EVERYTHING if whole else waiting
+    ground, scope = await _ground(tx, tenant, case, moment, queued)
+    if not complete and (scope.everything or noon_passed(case.as_of, moment, ground.calendar.zone)):
+        raise UnreadError(tenant)
+    facts = await _gather(tx, ground, scope)
+    decided = await asyncio.to_thread(_decide, ground, facts)
+    await cohort_store.save_connections(tx, tenant, decided.connected)
+    await evaluation_store.save(tx, tenant, _news(case, queued, decided.evaluations), moment)
+    await alert_store.save(tx, tenant, decided.changes, moment)
+    if not scope.everything:
+        await judging.queue_children(tx, tenant, speakers(decided.changes, facts.alerts, ground.rules))
     await store.done(tx, tenant, case.version, moment)
-    return Evaluated(case.version, moment, changes)
+    return Evaluated(case.version, moment, [each for each in decided.changes if each.kind != TIMED], scope)
 
 
-async def _gather(tx: Connection, tenant: str, case: Case, now: datetime | None) -> _Facts:
-    policy = _policy(case)
-    silences = await _silences(tx, tenant, case, policy.calendar, now)
-    waves = await cohort_store.waves(tx, tenant)
-    rollouts = await _rollouts(tx, tenant, waves, policy.calendar, case.settings["connected_by"], now, silences)
-    histories = [] if now is None else await _histories(tx, tenant, waves, policy.calendar, now, silences)
-    past = now - TELLABLE if now is not None and case.settings["clock"] == "wall" else None
-    return _Facts(policy, rollouts, histories, silences, await alert_store.stored(tx, tenant), past)
+def _news(case: Case, queued: Scope, found: Sequence[Evaluation]) -> Sequence[Evaluation]:
+    """Return what may not have been written before: of who waited everything, of others what is not long ago."""
+    if case.as_of is None:
+        return found
+    since = date.fromordinal(max(1, case.as_of.toordinal() - WRITTEN_DAYS))
+    return [each for each in found if each.window_to >= since or queued.holds(each.subject)]
 
 
-async def _silences(tx: Connection, tenant: str, case: Case, calendar: Calendar, now: datetime | None) -> list[Silence]:
-    """Listen first: on the wall clock only up to when the log was read, since what is not read yet is not missing."""
-    if now is None:
-        return []
-    if case.settings["clock"] == "event":
-        return await listen(tx, tenant, Ears(calendar, event_clock=True, now=now))
-    drained_at = (await store.log_state(tx)).drained_at
-    if drained_at < now - DEAF_AFTER:
-        return await silence_store.stored(tx, tenant)
-    return await listen(tx, tenant, Ears(calendar, event_clock=False, now=min(now, drained_at)))
-
-
-def _policy(case: Case) -> Policy:
-    settings = case.settings
-    calendar = Calendar(
-        zone=ZoneInfo(settings["time_zone"]),
-        working=settings["day_counting"] == "working",
-        work_days=frozenset(settings["work_days"]),
-        holidays=frozenset(settings["holidays"]),
+async def _ground(tx: Connection, tenant: str, case: Case, now: datetime, queued: Scope) -> tuple[Ground, Scope]:
+    """Return the tenant as it is now, and whom to judge."""
+    ground = Ground(
+        tenant,
+        case,
+        policy_of(case),
+        await rule_store.rules(tx, tenant),
+        await cohort_store.waves(tx, tenant),
+        await zones(tx, tenant, case),
+        now,
     )
-    return Policy(calendar, settings["min_group"], name_people=settings["individual_visibility"] != "off")
+    silences, changed = await heard(tx, ground)
+    ground = replace(ground, silences=silences)
+    if changed or time_passed(ground):
+        return ground, EVERYTHING
+    return ground, replace(queued, launches=queued.launches | launching(ground))
 
 
-async def _rollouts(
-    tx: Connection,
-    tenant: str,
-    waves: Sequence[Wave],
-    calendar: Calendar,
-    connected_by: str,
-    now: datetime | None,
-    silences: Sequence[Silence],
-) -> list[Rollout]:
-    cohorts = await cohort_store.cohorts(tx, tenant, waves, connected_by)
-    late: dict[Wave, list[str]] = {}
-    for wave in waves:
-        deadline = calendar.day_n(wave.go_live, NOT_BY)
-        if now is not None and calendar.noon_of(deadline) <= now:
-            groups = [group for group in cohorts.get(wave.id, ()) if group.day is None or group.day >= deadline]
-            late[wave] = [user for group in groups for user in group.people]
-    stragglers = await cohort_store.stragglers(tx, tenant, late, connected_by)
-    far = ALL
-    if connected_by == "login":
-        tell = await store.login_sources(tx, tenant)
-        far, names = known(tell), {source.name for source in tell}
-        silences = [each for each in silences if each.source in names]
-    return [
-        Rollout(
-            wave,
-            cohorts.get(wave.id, ()),
-            stragglers.get(wave.id, ()),
-            far._replace(blind=blind_from(silences, calendar.start_of(wave.go_live))),
-        )
-        for wave in waves
-    ]
-
-
-async def _histories(
-    tx: Connection,
-    tenant: str,
-    waves: Sequence[Wave],
-    calendar: Calendar,
-    now: datetime,
-    silences: Sequence[Silence],
-) -> list[History]:
-    ended = {wave.id: change.weeks_ended(wave.go_live, calendar, now) for wave in waves}
-    if max(ended.values(), default=0) <= 1:
-        return []
-    watched = change.watch(waves, await week_store.teams(tx, tenant))
-    weeks = await week_store.weeks(
-        tx, tenant, {each: ended[each.wave.id] for each in watched if ended[each.wave.id] > 1}
+async def _gather(tx: Connection, ground: Ground, scope: Scope) -> _Facts:
+    tenant, now = ground.tenant, ground.now
+    if scope.everything:
+        alerts = await alert_store.stored(tx, tenant)
+    else:
+        alerts = await alert_store.met(tx, tenant, now, scope.subjects, scope.launches)
+    watched = await watch(tx, ground, scope)
+    return _Facts(
+        scope,
+        await rollouts(tx, ground, scope),
+        await histories(tx, ground, scope),
+        alerts,
+        watched.findings,
+        watched.unjudged,
+        watched.evaluations,
     )
-    pairs: dict[tuple[change.Watched, int], Pair] = {}
-    for each, past in weeks.items():
-        base = change.last_day(each.wave.go_live, 1)
-        for number in change.doubtful_weeks(past):
-            pairs[each, number] = Pair(*each.subject, base, change.last_day(each.wave.go_live, number))
-    people = await week_store.same_people(tx, tenant, sorted(set(pairs.values())))
-    return [
-        History(
-            each,
-            past,
-            {number: people[pairs[each, number]] for number in change.doubtful_weeks(past)},
-            _unknown(each.wave, past, calendar, silences),
-        )
-        for each, past in weeks.items()
+
+
+def _decide(ground: Ground, facts: _Facts) -> _Decided:
+    calendar, now, rules = ground.calendar, ground.now, ground.rules
+    kept = {each for rollout in facts.rollouts for each in unjudged(rollout, calendar, now, rules)}
+    kept |= set(change.baseless(facts.histories, rules))
+    judged = Judged(
+        facts.scope,
+        launch=frozenset(rule.family for rule in rules.values() if rule.predicate in LAUNCH),
+        always=frozenset(rule.family for rule in rules.values() if rule.predicate == "silent"),
+        unjudged=kept | facts.unjudged,
+    )
+    told = {each.fingerprint for each in facts.beside}
+    others = [alert for alert in facts.alerts if alert.fingerprint not in told and not judged.covers(alert)]
+    standing = [as_finding(alert) for alert in others if _stands(alert)]
+    known = {each.fingerprint for each in standing}
+    found = judge(
+        ground.policy, facts.rollouts, facts.histories, now, ground.silences, rules, [*facts.beside, *standing]
+    )
+    found = [
+        each for each in found if each.fingerprint not in known and judged.reaches(each.family, each.wave, each.subject)
     ]
+    past = now - TELLABLE if ground.wall else None
+    return _Decided(
+        {rollout.wave.id: connections(rollout, calendar, now) for rollout in facts.rollouts},
+        advance(ground.tenant, facts.alerts, found, now, judged, ladder=Ladder(calendar, wall=ground.wall), past=past),
+        [*evaluations(ground.policy, facts.rollouts, facts.histories, now, found, rules), *facts.said],
+    )
 
 
-def _unknown(
-    wave: Wave, weeks: Sequence[change.Week], calendar: Calendar, silences: Sequence[Silence]
-) -> frozenset[int]:
-    """Return the weeks in which people may have come unseen."""
-    spans = {week.number: change.span(wave.go_live, week.number, calendar) for week in weeks}
-    return frozenset(number for number, span in spans.items() if any(each.touches(*span) for each in silences))
-
-
-def _decide(tenant: str, facts: _Facts, now: datetime | None) -> tuple[dict[str, list[Connected]], list[Change]]:
-    calendar = facts.policy.calendar
-    connected = {rollout.wave.id: connections(rollout, calendar, now) for rollout in facts.rollouts}
-    if now is None:
-        return connected, []
-    findings = judge(facts.policy, facts.rollouts, facts.histories, now, facts.silences)
-    kept = {each for rollout in facts.rollouts for each in unjudged(rollout, calendar, now)}
-    kept |= set(change.baseless(facts.histories))
-    return connected, advance(tenant, facts.alerts, findings, now, kept, facts.past)
+def _stands(alert: Alert) -> bool:
+    """Tell whether the facts still showed the alert when it was judged last: it may speak for others."""
+    return alert.state != RESOLVED or alert.resolution != Resolution.RESTATED

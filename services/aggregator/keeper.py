@@ -15,7 +15,7 @@ from typing import Any, Final
 from schemas.topics import EVENTS, person_key, shard_of
 from services.aggregator.leading import Confirm, Leader
 from services.aggregator.retaining import Periods, retain
-from services.aggregator.store import backfill, leading, scrubbing
+from services.aggregator.store import backfill, leading, scrubbing, unnaming
 from services.aggregator.store.erasing import Order, still
 from services.kafka import Appender, LogUnavailableError
 from services.postgres import DATABASE_ERRORS, Pool, transaction
@@ -108,6 +108,8 @@ class Keeper:
             async with transaction(self._pool) as tx:
                 counts["activity"] += await scrubbing.told_on(tx, day, order)
         async with transaction(self._pool) as tx:
+            counts["record_change"] += await scrubbing.owned(tx, order) + await scrubbing.recorded(tx, order)
+        async with transaction(self._pool) as tx:
             counts["person_link"] += await scrubbing.candidates(tx, order)
         async with transaction(self._pool) as tx:
             counts += await scrubbing.elsewhere(tx, order)
@@ -120,7 +122,7 @@ class Keeper:
         """Look at the alerts once more: an evaluation may have been about to name the person."""
         async with transaction(self._pool) as tx:
             await still(tx, order.tenant)
-            await scrubbing.alerts(tx, order)
+            await unnaming.alerts(tx, order)
 
     async def _bury(self, order: Order) -> int:
         """Put a tombstone on the log for each key of the person."""

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from schemas.erasures import USERS, spelled
 from services.aggregator.domain.facts import Activity, Claimed, PersonDayKey, as_date
 from services.aggregator.domain.links import MOST_MAILS, few
 from services.aggregator.store import erasing
@@ -116,7 +117,13 @@ class People:
 
 def _names(claimed: Claimed) -> Iterator[str]:
     data = claimed.event.data
-    return (name for name in (data.user, data.owner, data.on_behalf_of, _mail(claimed)) if name)
+    return (name for name in (data.user, data.owner, data.on_behalf_of, _mail(claimed), *_user(claimed)) if name)
+
+
+def _user(claimed: Claimed) -> list[str]:
+    """Return how whom an event is about may be called, if it is about a user of the CRM."""
+    data = claimed.event.data
+    return spelled([data.record]) if data.record and data.object and data.object.lower() in USERS else []
 
 
 def _mail(claimed: Claimed) -> str | None:
@@ -129,11 +136,13 @@ def _nameless(claimed: Claimed, gone: AbstractSet[Person]) -> Claimed:
     """Return an event that names none of those who are ``gone``; that it was done for somebody else stays known."""
     event = claimed.event
     owned, behalf = ((event.tenant, name) in gone for name in (event.data.owner, event.data.on_behalf_of))
-    if not owned and not behalf:
+    about = any((event.tenant, name) in gone for name in _user(claimed))
+    if not owned and not behalf and not about:
         return claimed
     data = msgspec.structs.replace(
         event.data,
         owner=None if owned else event.data.owner,
         on_behalf_of=ERASED if behalf else event.data.on_behalf_of,
+        record=None if about else event.data.record,
     )
     return claimed._replace(event=msgspec.structs.replace(event, data=data))

@@ -17,6 +17,7 @@ from services.aggregator.measuring.hiding import hide
 from services.aggregator.measuring.house import House
 from services.aggregator.measuring.people import measure as measure_people
 from services.aggregator.measuring.records import measure as measure_records
+from services.aggregator.measuring.stepping import step
 from services.aggregator.store import cells, remeasuring
 from services.aggregator.store import measures as store
 from services.metrics.shape import Count
@@ -109,6 +110,7 @@ async def _compare_cells(pool: Pool, tenant: str, found: Remeasured, clock: Call
             changes = _differences(should, stands)
             await cells.add(tx, tenant, house.known_at, changes, [house.standing(change) for change in changes])
             await hide(tx, house, [week])
+            await step(tx, house, [week])
         found = found._replace(cells=found.cells + len(should), wrong_cells=found.wrong_cells + len(changes))
     return found
 

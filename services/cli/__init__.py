@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import typer
 
-from services.cli import dead_letters, directory, doctor, imports, retention, roles, up
+from services.cli import dead_letters, directory, doctor, imports, retention, roles, rules, up
+from services.cli.backtest import backtest
 from services.cli.calls import CallError
 from services.cli.rebuild import rebuild
 from services.cli.replay import replay
@@ -43,12 +44,15 @@ app.command("demo")(up.demo)
 app.command("ingest")(roles.ingest)
 app.command("aggregator")(roles.aggregator)
 app.command("api")(roles.api)
+app.command("notifier")(roles.notifier)
 app.command("migrate")(roles.migrate)
 app.command("topics")(roles.topics)
 app.command("replay")(replay)
 app.command("directory")(directory.directory)
 app.command("import")(imports.imports)
 app.add_typer(dead_letters.app)
+app.add_typer(rules.app)
+app.command("backtest")(backtest)
 app.command("retention")(retention.retention)
 app.command("rebuild")(rebuild)
 app.command("doctor")(doctor.doctor)

@@ -24,6 +24,11 @@ def api() -> None:
     _run("api")
 
 
+def notifier() -> None:
+    """Run a notifier: alert changes out, by webhook, mail and on Kafka."""
+    _run("notifier")
+
+
 def migrate() -> None:
     """Bring the database schema to its head. Safe to run twice, and at once from two places."""
     from services import migrate as migrations  # noqa: PLC0415 - alembic takes longer to load than all the rest

@@ -139,6 +139,7 @@ def _with_ports(settings: Settings) -> Settings:
         api_port=_port(settings.host, settings.api_port, "api"),
         ingest_port=_port(settings.host, settings.ingest_port, "ingest"),
         aggregator_port=_port(settings.host, settings.aggregator_port, "aggregator"),
+        notifier_port=_port(settings.host, settings.notifier_port, "notifier"),
     )
 
 
@@ -151,7 +152,7 @@ def _port(host: str, wanted: int, name: str) -> int:
 
 
 def _services(plan: Plan) -> list[Service]:
-    """Return the processes to run; the aggregators' ports follow each other.
+    """Return the processes to run: API, ingest, aggregators, whose ports follow each other, and the notifier.
 
     Raises:
         StartError: a port is taken.
@@ -166,6 +167,7 @@ def _services(plan: Plan) -> list[Service]:
         own = replace(settings, aggregator_port=port)
         name = f"aggregator-{number + 1}" if plan.aggregators > 1 else "aggregator"
         made.append(Service(name, "services.aggregator", own, _url(settings.host, port)))
+    made.append(Service("notifier", "services.notifier", settings, _url(settings.host, settings.notifier_port)))
     return made
 
 

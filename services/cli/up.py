@@ -23,6 +23,7 @@ AggregatorPort = Annotated[
     int | None,
     typer.Option(min=0, max=65535, help="Of the first; the others follow. 0: any free [default: 8082]."),
 ]
+NotifierPort = Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free one [default: 8079].")]
 Aggregators = Annotated[int, typer.Option(min=1, max=64, help="How many aggregators share the work.")]
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept [default: .uptake].")]
 Kafka = Annotated[
@@ -38,18 +39,20 @@ def up(
     api_port: ApiPort = None,
     ingest_port: IngestPort = None,
     aggregator_port: AggregatorPort = None,
+    notifier_port: NotifierPort = None,
     aggregators: Aggregators = 1,
     data_dir: DataDir = None,
     kafka: Kafka = None,
     database: Database = None,
 ) -> None:
-    """Run ingest, aggregators, evaluator and API; start again what dies. Prints one line of JSON when all are ready."""
+    """Run all services and start again what dies. Prints one line of JSON when all are ready."""
     settings = _given(
         load(),
         host=host,
         api_port=api_port,
         ingest_port=ingest_port,
         aggregator_port=aggregator_port,
+        notifier_port=notifier_port,
         state_dir=data_dir,
     )
     start_logging("uptake", settings.log_level)
@@ -74,7 +77,7 @@ def demo(
     home = data_dir or fresh_directory()
     ports: dict[str, Any] = {
         name: port if not child.listening(port := getattr(settings, name)) else 0
-        for name in ("api_port", "ingest_port", "aggregator_port")
+        for name in ("api_port", "ingest_port", "aggregator_port", "notifier_port")
     }
     settings = replace(settings, state_dir=home, log_level="WARNING", evaluate_seconds=0.2, **ports)
     start_logging("uptake", settings.log_level)

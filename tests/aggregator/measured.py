@@ -1,7 +1,7 @@
 """What was measured, and what it should be: of every fact at once, without a queue, a part or a difference."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -82,7 +82,7 @@ async def stored(connection: Connection, tenant: str = "acme") -> State:
 
 async def expected(connection: Connection, tenant: str = "acme") -> State:
     """Return what should be measured, of the weeks there are."""
-    measured = await connection.fetchrow("select since, week, day from measured where tenant = $1", tenant)
+    measured = await connection.fetchrow("select since, week from measured where tenant = $1", tenant)
     settings = await connection.fetchrow("select * from tenant where id = $1", tenant)
     waves = await connection.fetchval("select exists (select from wave where tenant = $1)", tenant)
     policy = policy_of(settings, waves=waves)
@@ -106,7 +106,8 @@ async def expected(connection: Connection, tenant: str = "acme") -> State:
             if (told := contribute(person, policy, week, acts, first)) is not None:
                 found["person", user, week] = told
     registry = DEFAULT if settings["fields"] is None else msgspec.convert(settings["fields"], FieldRegistry)
-    found |= _records(facts, weeks, measured and measured["day"], policy, persons, linked, policies(registry))
+    told = await connection.fetch("select * from record_change where tenant = $1", tenant)
+    found |= _records(told, facts, weeks, policy, persons, linked, policies(registry))
     return State({key: _row(told) for key, told in found.items()}, _sums(found.items()), careers)
 
 
@@ -116,9 +117,9 @@ def _act(fact: Any) -> Act:
 
 
 def _records(
+    told: Iterable[Any],
     facts: Iterable[Any],
-    weeks: Iterable[date],
-    today: date | None,
+    weeks: Sequence[date],
     policy: Policy,
     persons: dict[str, Person],
     linked: dict[str, str | None],
@@ -128,22 +129,21 @@ def _records(
     changes = defaultdict(list)
     meetings = defaultdict(list)
     for fact in facts:
-        if fact["environment"] is not None or today is None:
-            continue
-        if fact["kind"] == "meeting.held" and fact["behalf"] is None:
+        if fact["environment"] is None and fact["kind"] == "meeting.held" and fact["behalf"] is None:
             holder = people.who(fact["user_id"])
             if holder is not None:
                 day = local_day(fact["at"], policy.zone)
                 spell = spell_on(persons[holder], day)
                 week = week_of(day, policy.first_day_of_week)
                 meetings[week].append(Meeting(fact["at"], holder, spell.team if spell else None))
-        if fact["kind"].startswith("crm.record.") and fact["record"] and fact["object"] in known:
-            changes[fact["object"], fact["record"]].append(_change(fact))
+    for row in told:
+        if row["object"] in known and row["at"].date() < weeks[-1] + WEEK + DAY:
+            changes[row["object"], row["record"]].append(_change(row))
     found = {}
-    for (noun, record), told in changes.items():
+    for (noun, record), history in changes.items():
         for week in weeks:
             end = end_of(week + WEEK, [policy.zone])
-            line = Timeline([change for change in told if change.at.date() <= today + DAY], known[noun])
+            line = Timeline(history, known[noun])
             reviews = sorted(set(meetings[week]))
             it = contribute_record(line, known[noun], week, week_end=end, people=people, meetings=reviews)
             if it is not None:
@@ -151,11 +151,10 @@ def _records(
     return found
 
 
-def _change(fact: Any) -> Change:
-    user = fact["user_id"] or None if fact["behalf"] is None else None
-    fields = {name.casefold(): state for name, state in (fact["fields"] or {}).items()} or None
-    rest = (fact[name] for name in ("origin", "owner", "stage", "close_date", "forecast"))
-    return Change(fact["at"], str(fact["identity"]), fact["kind"], user, *rest, fields)
+def _change(row: Any) -> Change:
+    fields = {name.casefold(): state for name, state in (row["fields"] or {}).items()} or None
+    rest = (row[name] for name in ("user_id", "origin", "owner", "stage", "close_date", "forecast"))
+    return Change(row["at"], str(row["identity"]), row["kind"], *rest, fields)
 
 
 def _row(told: Contribution) -> Row:

@@ -1,8 +1,9 @@
 """What is packed into an array literal is what PostgreSQL unpacks, whatever a sender put into a name."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
-from services.aggregator.store.arrays import instants, integers, texts
+from services.aggregator.store.arrays import dates, instants, integers, texts, uuids
 from services.postgres import Pool
 
 NASTY = ["", "null", "NULL", '"', "\\", '\\"', "{", "}", "a,b", ' spaced "', "\t\n\x01\x1f", "ü€😀", "'", "{}", '","']
@@ -16,6 +17,14 @@ async def test_texts_come_back_as_they_are(pool: Pool) -> None:
 async def test_integers_and_nulls_come_back_as_they_are(pool: Pool) -> None:
     for given in ([], [0], [None], [-(2**63), None, 2**63 - 1]):
         assert await pool.fetchval("select $1::text::bigint[]", integers(given)) == given
+
+
+async def test_dates_and_identities_come_back_as_they_are(pool: Pool) -> None:
+    days = [date(2026, 3, 2), None, date.min, date.max, date(2026, 3, 2)]
+    names = [uuid4() for _ in range(3)]
+
+    assert await pool.fetchval("select $1::text::date[]", dates(days)) == days
+    assert await pool.fetchval("select $1::text::uuid[]", uuids([name.bytes for name in names])) == names
 
 
 async def test_instants_are_exact_for_two_centuries_and_never_leave_their_last_year(pool: Pool) -> None:

@@ -8,7 +8,7 @@ from services.metrics.shape import Interval, Person, Spell, WaveStart
 from services.postgres import Pool, transaction
 from tests.builders import add_person, add_tenant
 
-JANUARY, MARCH, MAY = date(2026, 1, 5), date(2026, 3, 1), date(2026, 5, 4)
+JANUARY, MARCH, APRIL, MAY = date(2026, 1, 5), date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 4)
 
 
 async def test_a_person_is_read_with_all_that_holds_of_them_and_since_when(pool: Pool) -> None:
@@ -71,6 +71,7 @@ async def test_a_person_is_read_with_all_that_holds_of_them_and_since_when(pool:
             ZoneInfo("Asia/Bahrain"),
             "BH",
             Interval(date(2026, 1, 7), date(2027, 1, 1)),
+            prices=((Interval(JANUARY, APRIL), 100_000), (Interval(APRIL, date(2026, 5, 1)), 120_000)),
         ),
         "bo": Person("bo", (Spell(Interval(date.min, None)),), waves=(WaveStart("all", MAY, date.min),)),
     }

@@ -75,10 +75,34 @@ async def house(pool: Pool, tansu: Broker, database: str) -> AsyncIterator[House
     await pool.execute(
         "insert into access_log (tenant, key_id, route, subject) values ('acme', 'k', '/v1/people', $1)", ANNA
     )
+    await tell(pool)
     tenants = Tenants()
     made.shards = [await own(pool, number, tenants) for number in range(SHARDS)]
     yield made
     await made.keeper.leave()
+
+
+async def tell(pool: Pool) -> None:
+    """Let deliveries name Anna: to her, about her, and beside others; sent and not."""
+    await pool.execute(
+        """insert into subscription (tenant, id, kind, name, key_id, person)
+           select 'acme', n, 'webhook', n, 'k', case n when 'hers' then $1 end from unnest(array['hers', 'ours']) n""",
+        ANNA,
+    )
+    await pool.execute(
+        "insert into contact (tenant, role, address, kind) values ('acme', 'sponsor', $1, 'person')", ANNA
+    )
+    about = {"data": {"alert": {"subject": {"kind": "user", "key": ANNA}, "title": f"{ANNA} is not there"}}}
+    beside = {"data": {"alert": {"subject": {"kind": "wave", "key": "w"}, "evidence": {"people": ["bo", ANNA]}}}}
+    for number, (recipient, body, state) in enumerate(
+        [(ANNA, {}, "delivered"), ("", about, "waiting"), ("", beside, "waiting"), ("", beside, "delivered"),
+         ("bo", {"text": f"Bo, {ANNA.title()} is not there."}, "delivered"), ("bo", {"text": "All are."}, "delivered")]
+    ):  # fmt: skip
+        await pool.execute(
+            """insert into delivery (tenant, subscription, message, kind, recipient, body, state, began_at, due_at)
+               values ('acme', 'ours', $1, 'change', $2, $3, $4, now(), now())""",
+            *(f"m{number}", recipient, body, state),
+        )
 
 
 def acts(rng: random.Random, count: int = 160) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -96,11 +120,13 @@ def acts(rng: random.Random, count: int = 160) -> Iterator[tuple[str, dict[str, 
             more |= {"object": "opportunity", "record": f"r{rng.randrange(9)}", "owner": owner}
         elif rng.random() < 0.05:
             more["on_behalf_of"] = ANNA
+        elif rng.random() < 0.2:
+            more |= {"object": "systemuser", "record": rng.choice([ANNA, HUB.upper()])}
         yield user, event(number, user, at, rng.choice(["crm.record.updated", "crm.session.login"]), **more)
 
 
 def is_anna(user: str) -> bool:
-    return CANARY in user
+    return CANARY in user.lower()
 
 
 async def fold(house: House, tenant: str, events: list[dict[str, Any]]) -> None:
@@ -199,7 +225,7 @@ async def test_an_erased_person_leaves_what_would_be_there_had_they_never_come(h
 
     def without(given: dict[str, Any]) -> dict[str, Any]:
         data = given["data"]
-        told = {name: told for name, told in data.items() if not (name == "owner" and is_anna(told))}
+        told = {name: told for name, told in data.items() if not (name in ("owner", "record") and is_anna(told))}
         told |= {"on_behalf_of": "x"} if "on_behalf_of" in told else {}
         return {**given, "data": told}
 
@@ -218,6 +244,13 @@ async def test_an_erased_person_leaves_what_would_be_there_had_they_never_come(h
     )
     assert len(scope["people"]) == 2
     assert key is not None
+    kept = await house.pool.fetch("select message, state, body from delivery order by 1")
+    assert [tuple(row) for row in kept] == [
+        ("m2", "withdrawn", {}),
+        ("m3", "delivered", {}),
+        ("m4", "delivered", {}),
+        ("m5", "delivered", {"text": "All are."}),
+    ]
 
 
 async def test_an_anonymous_person_counts_as_before(house: House) -> None:
@@ -330,6 +363,49 @@ async def test_a_tombstone_stands_on_the_log_and_counts_nowhere(house: House) ->
     assert all(record.value is None for record in graves)
     assert await house.pool.fetchval("select sum(folded) from tally") == before
     assert await house.pool.fetchval("select count(*) from dead_letter") == 0
+
+
+@pytest.mark.parametrize("mode", ["erase", "anonymise"])
+async def test_the_record_of_a_person_goes_with_them_and_one_that_only_has_their_number_stays(
+    house: House, mode: str
+) -> None:
+    await enter(house.pool, "4711", entry("A"), SHARDS)
+    house_of = "insert into alias (tenant, identity, user_id, actor) values ('acme', $1, '4711', 'test')"
+    await house.pool.execute(house_of, f"guid-{CANARY}")
+    at = datetime(2026, 3, 3, 9, tzinfo=UTC)
+    for number, (noun, record) in enumerate(
+        [("res.users", "4711"), ("opportunity", "4711"), ("contact", f"GUID-{CANARY}".upper()), ("contact", "other")]
+    ):
+        more = {"object": noun, "record": record, "origin": "ui", "owner": "bo"}
+        await fold(house, "acme", [event(number, "bo", at, "crm.record.created", **more)])
+    await settle(house)
+    await house.pool.execute(
+        "insert into record_base (tenant, object, record, as_of, state) values ('acme', 'contact', $1, $2, '{}')",
+        f"guid-{CANARY}",
+        at,
+    )
+    kept = "select object, record from record_change where tenant = 'acme' order by 1, 2"
+    assert len(await house.pool.fetch(kept)) == 4
+
+    number = await ask(house, mode, "4711")
+    await settle(house)
+    report = await finished(house, number)
+
+    stand_in = await house.pool.fetchval("select user_id from person where user_id like 'anonymous-%'")
+    found = [tuple(row) for row in await house.pool.fetch(kept)]
+    own = [] if mode == "erase" else [("contact", stand_in), ("res.users", stand_in)]
+    assert found == sorted([("contact", "other"), ("opportunity", "4711"), *own])
+    assert report["tables"]["record_change"] >= 2
+    acts = await house.pool.fetch("select object, record from activity where user_id = 'bo' order by 1, 2")
+    assert [tuple(row) for row in acts] == (
+        [("contact", "other"), ("contact", None), ("opportunity", "4711"), ("res.users", None)]
+        if mode == "erase"
+        else [("contact", stand_in), ("contact", "other"), ("opportunity", "4711"), ("res.users", stand_in)]
+    )
+    subjects = await house.pool.fetch("select distinct subject from contribution where kind = 'record'")
+    assert {row["subject"] for row in subjects} >= {"contact\tother", "opportunity\t4711"}
+    assert not [row for row in subjects if CANARY in row["subject"].lower()]
+    assert await house.pool.fetchval("select count(*) from record_base where record ilike '%canary%'") == 0
 
 
 @pytest.mark.parametrize("user", ["A", "sponsor", "value"])

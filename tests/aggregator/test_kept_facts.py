@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,14 +11,19 @@ import pytest
 
 from schemas.topics import shard_of
 from services.aggregator.shard import Shard, Tenants
+from services.aggregator.store import dirty
 from services.aggregator.store.positions import FencedError
-from services.postgres import Pool
+from services.postgres import Pool, transaction
 from tests.aggregator.shards import NOW, SHARDS, START, Log, draw_entry, event, own, settled
 from tests.builders import add_tenant, enter
 
 COLUMNS = (
-    *("user_id", "at", "identity", "kind", "source", "origin", "environment", "behalf", "object", "record", "owner"),
-    *("stage", "close_date", "forecast", "detail", "bulk", "automatic", "rows", "fields", "received_at"),
+    *("user_id", "at", "identity", "kind", "source", "origin", "environment", "behalf", "object", "record"),
+    *("detail", "bulk", "automatic", "rows", "received_at"),
+)
+CHANGE_COLUMNS = (
+    *("object", "record", "at", "identity", "kind", "source", "origin"),
+    *("user_id", "owner", "stage", "close_date", "forecast", "fields"),
 )
 RECEIVED = datetime.fromtimestamp(1_780_000_000, UTC)
 KINDS = ["crm.session.login", "crm.record.updated", "crm.record.created", "meeting.held", "crm.report.viewed"]
@@ -68,7 +73,6 @@ def row_of(made: dict[str, Any]) -> Facts:
     data = made["data"]
     given = f"acme\0{made['source']}\0{made['id']}".encode()
     detail = next((data[name] for name in DETAILS if name in data), None)
-    close_date, forecast, environment = data.get("close_date"), data.get("forecast"), data["environment"]
     return (
         data["user"] or "",
         instant_of(made),
@@ -76,23 +80,37 @@ def row_of(made: dict[str, Any]) -> Facts:
         made["type"],
         made["source"],
         data["origin"],
-        None if environment == "production" else environment,
-        *(data.get(name) for name in ("on_behalf_of", "object", "record", "owner", "stage")),
-        None if close_date is None else date.fromisoformat(close_date),
-        forecast if isinstance(forecast, str) else None,
+        None if data["environment"] == "production" else data["environment"],
+        *(data.get(name) for name in ("on_behalf_of", "object", "record")),
         detail,
         *(data.get(name) for name in ("bulk", "automatic", "rows")),
-        None if data.get("fields") is None else tuple(sorted(data["fields"].items())),
         RECEIVED,
     )
+
+
+def changes_of(made: dict[str, Any]) -> Iterator[Facts]:
+    """Return what is to be kept of a record that an event tells of."""
+    data, (_, at, identity, *_) = made["data"], row_of(made)
+    if not made["type"].startswith("crm.record.") or not (data.get("object") and data.get("record")):
+        return
+    if data["environment"] == "production":
+        close_date, forecast = data.get("close_date"), data.get("forecast")
+        yield (
+            *(data["object"], data["record"], at, identity, made["type"], made["source"], data["origin"]),
+            None if data.get("on_behalf_of") is not None else data["user"] or None,
+            *(data.get("owner"), data.get("stage")),
+            None if close_date is None else date.fromisoformat(close_date),
+            forecast if isinstance(forecast, str) else None,
+            None if data.get("fields") is None else tuple(sorted(data["fields"].items())),
+        )
 
 
 def instant_of(made: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(made["time"]).astimezone(UTC) if "time" in made else RECEIVED
 
 
-async def kept(pool: Pool) -> Counter[Facts]:
-    rows = await pool.fetch(f"select {', '.join(COLUMNS)} from activity where tenant = 'acme'")
+async def kept(pool: Pool, table: str, columns: Iterable[str]) -> Counter[Facts]:
+    rows = await pool.fetch(f"select {', '.join(columns)} from {table} where tenant = 'acme'")
     return Counter(
         tuple(
             value.hex if name == "identity" else tuple(sorted(value.items())) if isinstance(value, dict) else value
@@ -154,7 +172,10 @@ async def test_what_is_kept_are_the_distinct_events_whatever_happens_on_the_way(
         left[number] = log.records[number][shards[number].held.next_offset :]
     hours = await pool.fetch("select source, hour, shard, events::int from source_hour where tenant = 'acme'")
 
-    assert await kept(pool) == Counter(map(row_of, unique))
+    assert await kept(pool, "activity", COLUMNS) == Counter(map(row_of, unique))
+    changes = await kept(pool, "record_change", CHANGE_COLUMNS)
+    assert changes == Counter(change for made in unique for change in changes_of(made))
+    assert changes
     assert {tuple(row)[:3]: row["events"] for row in hours} == hours_of(unique)
     assert await pool.fetchval("select count(*) from dead_letter") == 1
 
@@ -167,7 +188,8 @@ async def test_whoever_the_directory_knows_and_every_record_is_to_be_measured_an
     tenants = Tenants()
     shards = [await own(pool, number, tenants) for number in range(SHARDS)]
     await settled(pool, shards)
-    entered = await pool.fetch("delete from dirty where kind = 'person' returning subject, low, high")
+    entered = await waiting(pool)
+    await pool.execute("delete from dirty")
     unique = [draw(rng, n, [None, "stranger", *users]) for n in range(120)]
     log = Log()
     for made in unique:
@@ -182,12 +204,21 @@ async def test_whoever_the_directory_knows_and_every_record_is_to_be_measured_an
             touched.setdefault(("person", data["user"]), set()).add(day)
         if made["type"].startswith("crm.record.") and data.get("object") and data.get("record"):
             touched.setdefault(("record", f"{data['object']}\t{data['record']}"), set()).add(day)
-    marks = await pool.fetch("select kind, subject, min(low) as low, max(high) as high from dirty group by 1, 2")
+    batches = await pool.fetchval("select count(*) from dirty")
+    spans = await pool.fetchrow("select min(low), max(high) from dirty")
+    marks = await waiting(pool)
 
-    assert {tuple(row) for row in entered} >= {(user, None, None) for user in users}
-    assert {(r["kind"], r["subject"]): (r["low"], r["high"]) for r in marks} == {
-        key: (min(days), max(days)) for key, days in touched.items()
-    }
+    assert entered >= {("person", user, None, None) for user in users}
+    assert batches < len(unique) / 5
+    assert tuple(spans) == (min(map(min, touched.values())), max(map(max, touched.values())))
+    assert marks == {(*key, min(days), max(days)) for key, days in touched.items()}
+
+
+async def waiting(pool: Pool) -> set[tuple[Any, ...]]:
+    """Return who waits to be measured, on which days, as the measurer will find it."""
+    async with transaction(pool) as tx:
+        await dirty.unpack(tx, "acme")
+        return {tuple(row) for row in await tx.fetch("select kind, subject, low, high from dirty")}
 
 
 async def test_both_sides_of_a_merge_are_measured_anew(pool: Pool) -> None:
@@ -201,15 +232,14 @@ async def test_both_sides_of_a_merge_are_measured_anew(pool: Pool) -> None:
     await pool.execute("insert into alias (tenant, identity, user_id, actor) values ('acme', 'ada2', 'ada', 'test')")
     await queue(pool, "ada2")
     await settled(pool, shards)
-    merged = await pool.fetch("delete from dirty returning subject, low, high")
+    merged = await waiting(pool)
+    await pool.execute("delete from dirty")
     await pool.execute("delete from alias")
     await queue(pool, "ada2")
     await settled(pool, shards)
-    parted = await pool.fetch("select subject, low, high from dirty")
+    parted = await waiting(pool)
 
-    both = {("ada", None, None), ("ada2", None, None)}
-    assert {tuple(row) for row in merged} == both
-    assert {tuple(row) for row in parted} == both
+    assert merged == parted == {("person", "ada", None, None), ("person", "ada2", None, None)}
 
 
 async def queue(pool: Pool, user: str) -> None:

@@ -1,14 +1,14 @@
 """Deals from the log to the numbers of teams: due fields, reviews, new owners, weeks in which nothing happens."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from services.postgres import Pool
-from tests.aggregator.measured import soil_all
-from tests.aggregator.metered import NOW, Office, at, week
+from services.postgres import Pool, transaction
+from tests.aggregator.measured import soil, soil_all
+from tests.aggregator.metered import NOW, Office, at, queue, week
 from tests.metrics.deals import REGISTRY
 
 
@@ -152,4 +152,48 @@ async def test_reviews_follow_their_holder_from_team_to_team(office: Office, lic
     await office.measure()
 
     assert ["M17" in await numbers(office, 0, team) for team in ("north", "south")] == [True, False]
+    await office.check()
+
+
+async def test_reviews_follow_who_their_holder_turns_out_to_be_though_neither_is_live(office: Office) -> None:
+    await office.person("gil", team="south", licensed_from=None)
+    await office.person("gil-2", team="north", licensed_from=None)
+    for record, owner in (("7", "ada"), ("8", "eve")):
+        data = {"object": "deal", "record": record, "owner": owner, "close_date": "2026-03-31"}
+        office.act(owner, at(0), "crm.record.created", **data)
+    office.act("gil-2", at(3), "meeting.held", origin="sync")
+    await office.measure()
+    assert ["M17" in await numbers(office, 0, team) for team in ("north", "south")] == [True, False]
+
+    await office.merge("gil-2", "gil")
+    await office.measure()
+    assert ["M17" in await numbers(office, 0, team) for team in ("north", "south")] == [False, True]
+    await office.check()
+
+    async with transaction(office.pool) as tx:
+        await tx.execute("delete from alias")
+        await queue(tx, "gil-2")
+    await office.measure()
+    assert ["M17" in await numbers(office, 0, team) for team in ("north", "south")] == [True, False]
+    await office.check()
+
+
+async def test_a_handover_waits_for_the_working_days_that_its_seller_turns_out_to_have(office: Office) -> None:
+    tell(office, "ada", 0, "created", owner="ada")
+    tell(office, "ada", 4, "stage_changed", stage="Closed Won", fields={"Contact": "filled"})
+    tell(office, "ada", 9, fields={"Goals": "filled"})
+    await office.measure()
+    assert (await numbers(office, 0))["M29@4"] == (0, 1)
+
+    tuesday = week(1) + timedelta(days=1)
+    async with transaction(office.pool) as tx:
+        await tx.execute("update membership set valid_to = $1 where user_id = 'ada'", tuesday)
+        sql = """insert into membership (tenant, user_id, valid_from, team, role, work_days)
+                 values ('acme', 'ada', $1, 'north', 'seller', '{4,5}')"""
+        await tx.execute(sql, tuesday)
+        await soil(tx, "ada", low=tuesday)
+        await queue(tx, "ada")
+    await office.measure()
+
+    assert (await numbers(office, 0))["M29@4"] == (1, 1)
     await office.check()

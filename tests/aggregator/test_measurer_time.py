@@ -8,7 +8,7 @@ import pytest
 from services.aggregator.measurer import Measurer
 from services.aggregator.remeasuring import rebuild_metrics
 from services.postgres import Pool, transaction
-from tests.aggregator.measured import measurer, soil_all, stored
+from tests.aggregator.measured import measurer, soil, soil_all, stored
 from tests.aggregator.metered import MONDAY, NOW, Office, at, week
 from tests.builders import add_tenant
 
@@ -131,6 +131,29 @@ async def test_two_keys_of_one_person_are_one_person_once_that_is_known(office: 
     assert await office.cell("M11", week(0)) == (1, 1, 1)
 
 
+async def test_a_person_who_was_merged_begins_when_the_first_of_their_entries_did(office: Office) -> None:
+    await office.person("ada", licensed_from=week(2))
+    await office.person("old", licensed_from=week(0), licensed_to=week(1) - timedelta(days=1))
+    office.act("old", at(1))
+    await office.measure()
+    assert await office.cell("M3:1", week(2) + timedelta(days=1)) == (0, 1, 0)
+
+    await office.merge("old", "ada")
+    await office.measure()
+
+    await office.check()
+    assert await office.pool.fetchval("select day_zero from career") == week(0)
+    assert await office.cell("M3:1", week(0) + timedelta(days=1)) == (1, 1, 0)
+    assert await office.cell("M3:1", week(2) + timedelta(days=1)) == (0, 0, 1)
+    assert await office.cell("M11", week(0)) == (1, 1, 0), "a licence of either is theirs"
+    await office.pool.execute(
+        "update licence set licensed_from = $1 where user_id = 'old'", week(0) + timedelta(days=2)
+    )
+    await soil(office.pool, "old", low=week(0))
+    await office.measure()
+    assert await office.pool.fetchval("select day_zero from career") == week(0) + timedelta(days=2)
+
+
 async def test_in_a_new_week_everybody_is_counted_in_without_an_event(office: Office) -> None:
     await office.person("ada")
     await office.person("bo")
@@ -151,9 +174,10 @@ async def test_an_open_week_tells_of_records_as_of_its_end_and_no_day_changes_th
     await office.measure(at(1))
     assert await office.cell("M27", week(0)) == (1, 1, 0)
 
-    await office.measure(at(2))
+    assert not await measurer(office.pool).measure("acme", at(6, 23.9)), "nothing waits, and the week is the same"
 
     await office.check()
+    assert await measurer(office.pool).measure("acme", at(7))
     assert await office.cell("M27", week(0)) == (1, 1, 0)
 
 
@@ -384,3 +408,42 @@ async def test_another_tenant_is_left_alone(office: Office) -> None:
 
     assert await office.pool.fetchval("select count(*) from contribution where tenant = 'other'") == 0
     assert MONDAY.date() == week(0)
+
+
+async def test_who_joins_later_is_told_in_steps_of_enough_people(pool: Pool) -> None:
+    office = await Office.open(pool, min_group=3)
+    for number in range(4):
+        await office.person(f"n{number}", team="north", licensed_from=week(0))
+        await office.person(f"s{number}", team="south", licensed_from=week(0))
+    for number in range(2):
+        await office.person(f"later{number}", team="south", licensed_from=week(0) + timedelta(days=1))
+    office.act("n0", at(0))
+    await office.measure()
+
+    async def told(team: str | None = None) -> dict[int, int | None]:
+        rows = await pool.fetch(
+            """select day, step from metric_cell
+               where metric = 'M3:1' and dimension = $1 and key = $2 and den > 0 order by day""",
+            "team" if team else "tenant",
+            team or "all",
+        )
+        return {(row["day"] - week(0)).days: row["step"] and (row["step"] - week(0)).days for row in rows}
+
+    assert [await told(), await told("north"), await told("south")] == [{1: 1, 2: None}, {1: 1}, {1: 1, 2: None}]
+
+    await office.person("last", team="north", licensed_from=week(1))
+    await office.measure()
+    assert [await told(), await told("north")] == [{1: 1, 2: 8, 8: 8}, {1: 1, 8: None}], "in no team are they enough"
+    assert await told("south") == {1: 1, 2: None}
+
+    await pool.execute("update licence set licensed_from = licensed_from + 1 where user_id in ('n0', 'n1')")
+    await soil(pool, "n0", "n1", low=week(0))
+    await office.measure()
+    assert await told() == {1: 1, 2: 2, 8: None}
+    assert await told("north") == {1: None, 2: None, 8: None}, "less the others two of them would be told"
+
+    regrouped = await pool.fetch("select dimension, key, week from regrouped where dimension in ('tenant', 'team')")
+    assert {tuple(row) for row in regrouped} == {
+        ("tenant", "all", week(0)), ("team", "north", week(0)), *(("tenant", "all", week(n)) for n in (1, 2, 3)),
+        *(("team", "north", week(n)) for n in (1, 2, 3)),
+    }  # fmt: skip

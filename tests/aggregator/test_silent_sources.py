@@ -157,7 +157,7 @@ async def test_what_is_not_read_yet_is_not_missing(pool: Pool) -> None:
     await settle(pool, worked(later(14)), later(14), clock="wall")
     await pool.execute("INSERT INTO position (shard, drained_at) VALUES (0, $1)", later(15, 10))
 
-    assert await judged(pool, worked(later(16, 12), LOST), later(16, 12)) == {}
+    assert await judged(pool, worked(later(16, 12), LOST), later(16, 12)) == {"watermark-stalled": "open"}
 
 
 async def test_the_alert_is_as_it_is_published(pool: Pool) -> None:

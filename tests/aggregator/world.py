@@ -8,9 +8,11 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from services.aggregator.domain.alerts import Alert, Change, advance
+from services.aggregator.domain.alerts import Alert, Change
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Subject
+from services.aggregator.domain.ladder import Ladder
+from services.aggregator.domain.life import Judged, advance
 from services.aggregator.domain.logins import ALL, LoginSource, known
 from services.aggregator.domain.rules import change
 from services.aggregator.domain.rules.change import History, SamePeople, Watched, Week
@@ -112,7 +114,9 @@ class World:
     def same_people(self, subject: Subject, base: date, as_of: date) -> SamePeople:
         before, after = self._licensed(subject, base), self._licensed(subject, as_of)
         was, now = before & after & self._active(base), before & after & self._active(as_of)
-        return SamePeople(len(before & after), len(was - now), len(now - was), len(after - before), len(before - after))
+        joined, left = after - before, before - after
+        active = len(joined & self._active(as_of)), len(left & self._active(base))
+        return SamePeople(len(before & after), len(was - now), len(now - was), len(joined), len(left), *active)
 
     def _licensed(self, subject: Subject, day: date) -> set[str]:
         return {member.user for member in self.members if member.belongs(subject) and member.licensed(day)}
@@ -129,8 +133,9 @@ def _in_scope(member: Member, wave: Wave) -> bool:
 
 @dataclass
 class Book:
-    """The alerts of one tenant over time, as the store keeps them."""
+    """The alerts of one tenant over time, as the store keeps them. ``ladder`` None: nobody is waited for."""
 
+    ladder: Ladder | None = None
     alerts: dict[str, Alert] = field(default_factory=dict)
     history: list[Change] = field(default_factory=list)
 
@@ -138,7 +143,8 @@ class Book:
         self, findings: Iterable[Finding], now: datetime, unjudged: Container[tuple[str, str | None]] = ()
     ) -> list[str]:
         """Advance to ``now``; return what happened, one line a change."""
-        changes = advance("acme", self.alerts.values(), findings, now, unjudged)
+        judged = Judged(unjudged=unjudged)
+        changes = advance("acme", self.alerts.values(), findings, now, judged, ladder=self.ladder)
         self.alerts.update((change.alert.fingerprint, change.alert) for change in changes)
         self.history += changes
         return [f"{change.kind} {change.alert.rule} {change.alert.subject_key}" for change in changes]

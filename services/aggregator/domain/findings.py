@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 _SEPARATOR: Final = "\x1f"
@@ -58,7 +59,8 @@ class Recipient(NamedTuple):
 class Finding:
     """One episode. ``family`` stays when one rule supersedes another in it; ``start`` and ``mark`` tell episodes apart.
 
-    ``wave`` None: it has to do with no wave.
+    ``wave`` None: it has to do with no wave. ``raised_at``: since when somebody is asked for an answer; None: from the
+    beginning.
     """
 
     family: str
@@ -80,12 +82,50 @@ class Finding:
     episode: int = 1
     suppressed_by: str | None = None
     mark: str | None = None
+    raised_at: datetime | None = None
 
     @property
     def fingerprint(self) -> str:
         """Return what makes this episode the same one at every evaluation."""
-        parts = self.family, self.wave or "", *self.subject, self.start.isoformat()
-        return _SEPARATOR.join(parts if self.mark is None else (*parts, self.mark))
+        return fingerprint(self.family, self.wave, self.subject, self.start, self.mark)
+
+
+def fingerprint(family: str, wave: str | None, subject: Subject, start: date, mark: str | None = None) -> str:
+    """Return what names an episode."""
+    parts = family, wave or "", *subject, start.isoformat()
+    return _SEPARATOR.join(parts if mark is None else (*parts, mark))
+
+
+class Outcome(StrEnum):
+    """What a rule said of one window. pending: the condition holds, but not for long enough; held: neither holds."""
+
+    OPEN = "open"
+    PENDING = "pending"
+    CLEAR = "clear"
+    HELD = "held"
+    NOT_JUDGED = "not_judged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Why a rule opened an alert for a window of a subject, or did not.
+
+    ``reason``: why it was not judged, or opened nothing all the same. ``baseline``: what it was compared with.
+    ``fingerprint``: of the episode that the window belongs to; None: of none.
+    """
+
+    rule: str
+    version: int
+    subject: Subject
+    window_from: date
+    window_to: date
+    outcome: Outcome
+    reason: str | None = None
+    num: int | None = None
+    den: int | None = None
+    baseline: Mapping[str, object] | None = None
+    p: Fraction | None = None
+    fingerprint: str | None = None
 
 
 def family_of(fingerprint: str) -> str:

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
-from services.metrics.shape import DAYS_A_WEEK, DIMENSIONS, EVERYBODY, LOOKBACK, Contribution, Count, Groups, week_of
+from services.metrics.answers import PEOPLE
+from services.metrics.shape import (
+    DAYS_A_WEEK,
+    DIMENSIONS,
+    EVERYBODY,
+    LOOKBACK,
+    Code,
+    Contribution,
+    Count,
+    Groups,
+    week_of,
+)
 
 WEEK: Final = timedelta(days=DAYS_A_WEEK)
 _DAY: Final = timedelta(days=1)
@@ -152,9 +163,19 @@ def settled(sums: Sums) -> list[Change]:
     return [Change(cell, *told) for cell, told in sorted(sums.items()) if told[0] or told[1]]
 
 
-def membership(kept: Contribution | None) -> tuple[Groups, bool] | None:
-    """Return what decides who is hidden: where a person counts, and whether something is expected of them."""
-    return None if kept is None else (kept.groups, kept.reason is None)
+def moved(before: Contribution | None, after: Contribution | None) -> bool:
+    """Return whether a subject counts elsewhere, in other numbers, or is expected otherwise, than before.
+
+    Not what they did: a number that only this changes is of the same people.
+    """
+    if before is None or after is None:
+        return before is not after
+    if (before.groups, before.moves, before.reason is None) != (after.groups, after.moves, after.reason is None):
+        return True
+    return any(
+        before.counts.get(code, _NONE)[1] != after.counts.get(code, _NONE)[1] and Code.parse(code).metric in PEOPLE
+        for code in before.counts.keys() | after.counts.keys()
+    )
 
 
 def chunks(subjects: Sequence[tuple[Subject, int]], most: int, most_weeks: int) -> Iterator[list[Subject]]:

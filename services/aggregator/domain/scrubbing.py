@@ -6,7 +6,9 @@ from typing import Any, Final
 PEOPLE: Final = "people"
 """Where evidence names people; of some rules it is their number."""
 PERSON: Final = "person"
-"""Who of an audience is told."""
+"""Who of an audience is told, and who was named to take care."""
+WRITTEN: Final = frozenset({"text", "reason"})
+"""What people wrote with a change."""
 
 
 def evidence_without(evidence: Mapping[str, Any], names: Collection[str], stand_in: str | None) -> dict[str, Any]:
@@ -37,12 +39,20 @@ def body_without(body: Mapping[str, Any], names: Collection[str], stand_in: str 
     subject = dict(body["subject"])
     if subject["kind"] == "user" and subject["key"] in names:
         subject["key"] = stand_in
+    assigned = {} if body.get("assignee") not in names else {"assignee": stand_in}
     return {
         **body,
+        **assigned,
         "subject": subject,
         "evidence": evidence_without(body["evidence"], names, stand_in),
         "audience": audience_without(body["audience"], names, stand_in),
     }
+
+
+def detail_without(detail: Mapping[str, Any], names: Collection[str], stand_in: str | None) -> dict[str, Any]:
+    """Return what was told with a change without ``names``, and without what anybody wrote."""
+    kept = {name: value for name, value in detail.items() if name not in WRITTEN}
+    return {**kept, PERSON: stand_in} if kept.get(PERSON) in names else kept
 
 
 def renamed(fingerprint: str, user: str, stand_in: str) -> str:

@@ -1,15 +1,17 @@
 """Alerts in Postgres: the current row of each, and its history, to which is only ever added.
 
-Both are written in the transaction that read the facts they rest on.
+Both are written in the transaction that read the facts they rest on. Changes of a tenant are numbered in the order they
+are committed in (``order``), so that whoever reads on from a number misses none; each commit wakes those who listen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Final
 
-from schemas.alerts import item
-from services.aggregator.domain.alerts import Alert, Change
+from schemas.alerts import ORDER, WAKE, item
+from services.aggregator.domain.alerts import TIMED, Alert, Change
+from services.aggregator.domain.findings import Subject
 from services.postgres import Connection
 
 ACTOR: Final = "evaluator"
@@ -19,6 +21,17 @@ _NAMES: Final = ", ".join(f'"{name}"' for name in _COLUMNS)
 _KEPT: Final = frozenset({"id", "fingerprint"})
 
 _STORED: Final = f"SELECT {_NAMES} FROM alert WHERE tenant = $1"
+
+_MET: Final = f"""
+WITH met AS (
+    SELECT a.id FROM unnest($3::text[], $4::text[]) AS s(kind, key)
+    JOIN alert a ON a.tenant = $1 AND a.subject_kind = s.kind AND a.subject_key = s.key
+    UNION SELECT id FROM alert WHERE tenant = $1 AND due_at <= $2
+    UNION SELECT id FROM alert WHERE tenant = $1 AND wave = ANY($5::text[]) AND subject_kind IN ('user', 'wave')
+    UNION SELECT id FROM alert WHERE tenant = $1 AND subject_kind IN ('wave', 'tenant')
+)
+SELECT {_NAMES} FROM met JOIN alert USING (id) WHERE tenant = $1
+"""
 
 _SAVE: Final = f"""
 INSERT INTO alert (tenant, {_NAMES})
@@ -37,13 +50,34 @@ async def stored(tx: Connection, tenant: str) -> list[Alert]:
     return [Alert(**row) for row in await tx.fetch(_STORED, tenant)]
 
 
+async def met(
+    tx: Connection, tenant: str, now: datetime, subjects: Collection[Subject], launches: Collection[str]
+) -> list[Alert]:
+    """Return the alerts of ``subjects``, those that ``launches`` opened, and those that are due at ``now``.
+
+    Alerts of waves and of the tenant are always among them: they may speak for others.
+    """
+    columns = [subject.kind for subject in subjects], [subject.key for subject in subjects]
+    return [Alert(**row) for row in await tx.fetch(_MET, tenant, now, *columns, list(launches))]
+
+
+async def order(tx: Connection, tenant: str) -> None:
+    """Let nobody else add changes of the tenant until the transaction ends."""
+    await tx.execute(ORDER, tenant)
+
+
 async def save(tx: Connection, tenant: str, changes: Sequence[Change], as_of: datetime) -> None:
     """Write ``changes``: the last state of each alert, and every change behind it in order."""
     if not changes:
         return
+    told = [change for change in changes if change.kind != TIMED]
+    if told:
+        await order(tx, tenant)
     last = {change.alert.id: change.alert for change in changes}
     await tx.executemany(_SAVE, [(tenant, *(getattr(last[key], name) for name in _COLUMNS)) for key in sorted(last)])
-    await tx.executemany(
-        _REMEMBER,
-        [(tenant, alert.id, kind, alert.state, ACTOR, as_of, item(asdict(alert))) for kind, alert in changes],
-    )
+    if told:
+        await tx.executemany(
+            _REMEMBER,
+            [(tenant, alert.id, kind, alert.state, ACTOR, as_of, item(asdict(alert))) for kind, alert in told],
+        )
+        await tx.execute(WAKE, tenant)

@@ -4,8 +4,8 @@ The client asks of each element of a binary array whether it is an array itself,
 A statement casts twice, as ``$1::text::int[]``, so that the parameter stays text until PostgreSQL has it.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
 from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,6 +24,17 @@ def texts(values: Sequence[str]) -> str:
     if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
         joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return '{"' + joined + '"}' if values else "{}"
+
+
+def dates(values: Sequence[date | None]) -> str:
+    """Return an array of dates and nulls, few of them different."""
+    told = {value: "null" if value is None else value.isoformat() for value in set(values)}
+    return "{" + ",".join([told[value] for value in values]) + "}"
+
+
+def uuids(values: Iterable[bytes]) -> str:
+    """Return an array of identities."""
+    return "{" + ",".join([value.hex() for value in values]) + "}"
 
 
 def instants(values: Sequence[datetime | None]) -> str:

@@ -129,9 +129,10 @@ WHERE (w.num, w.den, w.settled, w.missing, w.reason) IS DISTINCT FROM
 
 
 async def save_connections(tx: Connection, tenant: str, found: Mapping[str, Iterable[Connected]]) -> None:
-    """Write D+N of the waves in ``found``; rows that did not change are not touched, other waves' rows go."""
-    sql = "DELETE FROM wave_connection WHERE tenant = $1 AND NOT wave = ANY($2::text[])"
-    await tx.execute(sql, tenant, list(found))
+    """Write D+N of the waves in ``found``; rows that did not change are not touched, those of no wave go."""
+    sql = """DELETE FROM wave_connection c WHERE tenant = $1
+             AND NOT EXISTS (SELECT FROM wave w WHERE w.tenant = $1 AND w.id = c.wave)"""
+    await tx.execute(sql, tenant)
     rows = [(tenant, wave, *row) for wave, rows in sorted(found.items()) for row in rows]
     if rows:
         await tx.executemany(_CONNECTED, rows)

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.aggregator.domain.waves import Wave
 from services.aggregator.store.cohorts import waves
+from services.metrics.presence import united
 from services.metrics.shape import Interval, Person, Spell, WaveStart
 from services.postgres import Connection
 
@@ -22,7 +23,7 @@ select user_id, valid_from, valid_to, team, role, manager, kind, function, locat
 from membership where tenant = $1 and user_id = any($2::text[]) order by user_id, valid_from
 """
 _LICENCES: Final = """
-select user_id, licensed_from, licensed_to from licence
+select user_id, licensed_from, licensed_to, (price * 10000)::bigint as price from licence
 where tenant = $1 and user_id = any($2::text[]) order by user_id, licensed_from
 """
 _ABSENCES: Final = """
@@ -31,16 +32,43 @@ where tenant = $1 and user_id = any($2::text[]) order by user_id, "first"
 """
 
 
+_MERGED: Final = """
+select l.user_id, l.identity from person_link l
+join person p on p.tenant = l.tenant and p.user_id = l.identity
+where l.tenant = $1 and l.user_id = any($2::text[]) and l.identity <> l.user_id order by 1, 2
+"""
+
+
 async def people(tx: Connection, tenant: str, users: Sequence[str]) -> dict[str, Person]:
-    """Return those of ``users`` whom the directory knows, as it knows them."""
-    asked = list(users)
+    """Return those of ``users`` whom the directory knows, as it knows them; each with who else they turned out to be.
+
+    A licence of any of these is the person's, and so is a wave.
+    """
+    merged: dict[str, list[str]] = defaultdict(list)
+    for user, other in await tx.fetch(_MERGED, tenant, list(users)):
+        merged[user].append(other)
+    found = await _alone(tx, tenant, sorted({*users, *(other for others in merged.values() for other in others)}))
+    return {
+        user: united(found[user], [found[other] for other in merged.get(user, ()) if other in found])
+        for user in users
+        if user in found
+    }
+
+
+async def _alone(tx: Connection, tenant: str, asked: list[str]) -> dict[str, Person]:
+    """Return people by their own rows."""
     spells: dict[str, list[Spell]] = defaultdict(list)
     for row in await tx.fetch(_SPELLS, tenant, asked):
         user, start, end, *held = row
         held[-1] = None if held[-1] is None else frozenset(held[-1])
         spells[user].append(Spell(Interval(start, end), *held))
-    licences = await _stretches(tx, _LICENCES, tenant, asked)
-    absences = await _stretches(tx, _ABSENCES, tenant, asked)
+    held_licences = await tx.fetch(_LICENCES, tenant, asked)
+    licences = _stretches(row[:3] for row in map(tuple, held_licences))
+    prices: dict[str, list[tuple[Interval, int]]] = defaultdict(list)
+    for user, first, last, price in held_licences:
+        if price:
+            prices[user].append((Interval(first, _after(last)), price))
+    absences = _stretches(map(tuple, await tx.fetch(_ABSENCES, tenant, asked)))
     scopes = [_Scope(wave) for wave in await waves(tx, tenant)]
     return {
         user: Person(
@@ -52,15 +80,16 @@ async def people(tx: Connection, tenant: str, users: Sequence[str]) -> dict[str,
             None if zone is None else ZoneInfo(zone),
             calendar,
             Interval(first or date.min, _after(last)),
+            tuple(prices.get(user, ())),
         )
         for user, zone, calendar, first, last in await tx.fetch(_PEOPLE, tenant, asked)
     }
 
 
-async def _stretches(tx: Connection, sql: str, tenant: str, users: list[str]) -> dict[str, list[Interval]]:
+def _stretches(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Interval]]:
     """Return by user half-open stretches of days, those that adjoin made one."""
     found: dict[str, list[Interval]] = defaultdict(list)
-    for user, first, last in await tx.fetch(sql, tenant, users):
+    for user, first, last in rows:
         known = found[user]
         if known and known[-1].end is not None and known[-1].end >= first:
             known[-1] = Interval(known[-1].start, _after(last))

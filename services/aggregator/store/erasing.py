@@ -115,13 +115,20 @@ _ERASED_FACTS: Final = {
     "person_day": f"delete from person_day where {_MINE}",
     **_FACTS,
     "roster": f"delete from roster where {_MINE}",
-    "activity": f"""with gone as (delete from activity where {_MINE} returning object, record, at),
+    "activity": f"""with gone as (delete from activity where {_MINE} returning object, record, at, identity),
+        forgotten as (delete from record_change where tenant = $1
+          and record = any(array(select distinct record from gone where record is not null))
+          and identity in (select identity from gone)),
         told as (insert into dirty (tenant, kind, subject, low, high)
           select $1, 'record', object || chr(9) || record, min(at)::date, max(at)::date from gone
           where object is not null and record is not null group by object, record)
         select count(*) from gone""",
 }
 """What follows for records that they worked on is measured anew."""
+_CHANGES: Final = """update record_change set user_id = $3 where tenant = $1 and user_id = any($2)
+    and record = any(array(select distinct record from activity
+      where tenant = $1 and user_id = any($2) and record is not null))"""
+"""Before what they did has another name: it leads to the records."""
 _OTHERS: Final = "tenant = $1 and user_id = any($2) and user_id <> $4"
 """Further identities of the person $4."""
 _RENAMED: Final = {
@@ -138,10 +145,10 @@ _RENAMED: Final = {
     "career": "update career set user_id = $3 where tenant = $1 and user_id = $4",
     "contribution": """update contribution set subject = $3
         where tenant = $1 and kind = 'person' and subject = $4""",
+    "record_change": _CHANGES,
+    "owner": """update record_change set owner = $3
+        where tenant = $1 and owner = any($2) and owner <> coalesce(user_id, '')""",
     "activity": "update activity set user_id = $3 where tenant = $1 and user_id = any($2)",
-    "owner": """update activity set owner = $3 where tenant = $1 and owner = any($2) and record in (
-          select split_part(subject, chr(9), 2) from contribution where tenant = $1 and kind = 'record' and owner = $4
-          union select record from activity where tenant = $1 and user_id = $3 and record is not null)""",
     "owned": "update contribution set owner = $3 where tenant = $1 and owner = $4",
     "dirty": "update dirty set subject = $3 where tenant = $1 and kind = 'person' and subject = any($2)",
 }
@@ -203,8 +210,8 @@ async def sweep(tx: Connection, order: Order) -> Counter[str]:
     if order.mode != ANONYMISE:
         return await _all(tx, _ERASED_FACTS, order.tenant, ids)
     counts = await _all(tx, {**_FACTS, "person_day": _ERASED_FACTS["person_day"]}, order.tenant, ids)
-    sql = "update activity set user_id = $3 where tenant = $1 and user_id = any($2)"
-    counts["activity"] += _count(await tx.execute(sql, order.tenant, ids, order.stand_in))
+    for table in ("record_change", "activity"):
+        counts[table] += _count(await tx.execute(_RENAMED[table], order.tenant, ids, order.stand_in))
     return counts
 
 

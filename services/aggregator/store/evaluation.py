@@ -12,19 +12,16 @@ from services.aggregator.domain.logins import LoginSource
 from services.postgres import Connection
 
 _DUE: Final = """
-WITH seen AS (SELECT tenant, sum(version)::bigint AS version FROM tally GROUP BY tenant)
+WITH seen AS (SELECT tenant, sum(version)::bigint AS version, max(newest) AS newest FROM tally GROUP BY tenant)
 SELECT s.tenant
 FROM seen s
 JOIN tenant t ON t.id = s.tenant
 LEFT JOIN evaluation e ON e.tenant = s.tenant
 WHERE e.version IS DISTINCT FROM s.version
-   OR (t.clock = 'wall' AND (e.as_of IS NULL OR e.as_of <= $1::timestamptz - interval '60 seconds') AND (
-        EXISTS (SELECT FROM wave w WHERE w.tenant = s.tenant
-                AND w.go_live BETWEEN $1::timestamptz::date - 120 AND $1::timestamptz::date + 1)
-        OR EXISTS (SELECT FROM alert a WHERE a.tenant = s.tenant AND a.state <> 'resolved')))
-   OR (t.clock = 'wall' AND e.as_of <= $1::timestamptz - interval '5 minutes' AND EXISTS (
-        SELECT FROM source_seen q WHERE q.tenant = s.tenant
-        AND q.last_event_at BETWEEN $1::timestamptz - interval '36 days' AND $1::timestamptz - interval '1 hour'))
+   OR EXISTS (SELECT FROM to_judge j WHERE j.tenant = s.tenant)
+   OR (t.clock = 'wall' AND (e.as_of IS NULL OR e.as_of <= $1::timestamptz - interval '60 seconds'))
+   OR EXISTS (SELECT FROM alert a WHERE a.tenant = s.tenant
+        AND a.due_at <= CASE WHEN t.clock = 'wall' THEN $1::timestamptz ELSE s.newest END)
 ORDER BY e.evaluated_at NULLS FIRST, s.tenant
 """
 
@@ -55,17 +52,23 @@ async def log_state(connection: Connection) -> LogState:
 
 
 class Case(NamedTuple):
-    """A tenant as an evaluation finds it. ``version`` is what it will have seen, ``newest`` the newest event time."""
+    """A tenant as an evaluation finds it. ``version`` is what it will have seen, ``newest`` the newest event time.
+
+    ``before``: the version that the last evaluation saw, and ``as_of`` its time; None: there was none.
+    """
 
     version: int
     newest: datetime | None
     settings: Mapping[str, Any]
+    before: int | None = None
+    as_of: datetime | None = None
 
 
 _CASE: Final = """
-SELECT t.*, v.version AS seen, v.newest AS newest
+SELECT t.*, v.version AS seen, v.newest AS newest, e.version AS before, e.as_of AS as_of
 FROM (SELECT coalesce(sum(version), 0)::bigint AS version, max(newest) AS newest FROM tally WHERE tenant = $1) v
 JOIN tenant t ON t.id = $1
+LEFT JOIN evaluation e ON e.tenant = $1
 """
 
 
@@ -73,7 +76,7 @@ async def case(tx: Connection, tenant: str) -> Case | None:
     """Return the tenant's settings and how far its facts have come; None: there is no such tenant."""
     await tx.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")
     row = await tx.fetchrow(_CASE, tenant)
-    return None if row is None else Case(row["seen"], row["newest"], row)
+    return None if row is None else Case(row["seen"], row["newest"], row, row["before"], row["as_of"])
 
 
 _LOGIN_SOURCES: Final = """

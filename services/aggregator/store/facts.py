@@ -6,13 +6,13 @@ from typing import Final, NamedTuple
 
 from services.aggregator.domain.facts import Activity, PersonDayKey, Seen
 from services.aggregator.domain.windows import REACH, PersonDay
-from services.aggregator.store.arrays import instants, integers, texts
-from services.postgres import Connection, PgUUID, Pool, UniqueViolationError
+from services.aggregator.store.arrays import instants, integers, texts, uuids
+from services.postgres import Connection, Pool, UniqueViolationError
 
 _CLAIM: Final = """
 with given as materialized (
   select g.i, g.m, g.n, (select c.mark from claimed c where c.identity = g.i) as first
-  from unnest($1::uuid[], $2::text::int[]) with ordinality as g(i, m, n) order by g.i),
+  from unnest($1::text::uuid[], $2::text::int[]) with ordinality as g(i, m, n) order by g.i),
 fresh as (insert into claimed (identity, mark, claimed_on) select i, m, $3 from given where first is null)
 select n - 1 as n, first from given where first is not null
 """
@@ -125,7 +125,7 @@ async def claim(tx: Connection, identities: Sequence[bytes], marks: Sequence[int
         RacedError: nothing was claimed; whoever asks again, in a new transaction, sees what was claimed meanwhile.
     """
     try:
-        rows = await tx.fetch(_CLAIM, [PgUUID(identity) for identity in identities], integers(marks), on)
+        rows = await tx.fetch(_CLAIM, uuids(identities), integers(marks), on)
     except UniqueViolationError as error:
         raise RacedError(str(error)) from error
     return {row["n"]: row["first"] for row in rows}

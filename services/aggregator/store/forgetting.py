@@ -49,6 +49,7 @@ LETTERS: Final = (Tier("dead_letter", "created_at"),)
 AGGREGATES: Final = (
     Tier("metric_past", "day"),
     Tier("hidden_group", "week", reach=HIDING),
+    Tier("regrouped", "week", reach=HIDING),
     Tier("measured_week", "week", reach=HIDING),
     Tier("backfill", "finished_at"),
 )

@@ -139,6 +139,7 @@ async def tell_evaluator(tx: Connection, tenant: str) -> None:
     sql = """insert into tally as t (tenant, shard, version) values ($1, -1, 1)
         on conflict (tenant, shard) do update set version = t.version + 1"""
     await tx.execute(sql, tenant)
+    await tx.execute("insert into to_judge (tenant, kind, key) values ($1, 'all', '')", tenant)
 
 
 async def prepare(tx: Connection) -> None:

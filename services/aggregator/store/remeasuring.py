@@ -12,8 +12,7 @@ _SUBJECTS: Final = """
 select 'person' as kind, user_id as subject from person where tenant = $1
 union select 'person', user_id from career where tenant = $1
 union select kind, subject from contribution where tenant = $1
-union select 'record', object || E'\\t' || record from activity
-  where tenant = $1 and record is not null and object is not null and kind like 'crm.record.%'
+union select 'record', object || E'\\t' || record from record_change where tenant = $1
 union select 'record', object || E'\\t' || record from record_base where tenant = $1
 order by 1, 2
 """
@@ -38,7 +37,8 @@ async def weeks(pool: Pool, tenant: str) -> list[date]:
 
 async def waiting(tx: Connection, tenant: str) -> set[Subject]:
     """Return what waits to be measured."""
-    sql = "select distinct kind, subject from dirty where tenant = $1 and queued_at < 'infinity'"
+    sql = """select kind, subject from dirty where tenant = $1 and queued_at < 'infinity' and subjects is null
+        union select kind, unnest(subjects) from dirty where tenant = $1 and subjects is not null"""
     return {Subject(*row) for row in await tx.fetch(sql, tenant)}
 
 

@@ -1,93 +1,27 @@
-"""What else names a person: alerts, connections, records, letters, keys. Written when the facts are gone."""
+"""What else names a person: records, letters, keys, logs. Written when the facts are gone."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.erasures import ANONYMISE
+from schemas.erasures import ANONYMISE, IS_PERSON, spelled
 from schemas.topics import person_key
-from services.aggregator.domain.alerts import alert_id
-from services.aggregator.domain.scrubbing import audience_without, body_without, evidence_without, renamed
+from services.aggregator.store import untelling
 from services.aggregator.store.erasing import Order
+from services.aggregator.store.unmailing import LEFT as MESSAGES_LEFT
+from services.aggregator.store.unnaming import OF_ALERT, OF_CHANGE, say_nothing
 from services.postgres import Connection
-
-_NAMING: Final = """(
-  jsonb_typeof({evidence} -> 'people') = 'array' and {evidence} -> 'people' ?| $2::text[]
-  or exists (select from jsonb_array_elements({audience}) heard where heard ->> 'person' = any($2)))"""
-"""Where alerts name people beside their subject; elsewhere the same word is a team, a role, or a part of the form."""
-_OF_ALERT: Final = f"""(a.subject_kind = 'user' and a.subject_key = any($2)
-  or {_NAMING.format(evidence="a.evidence", audience="a.audience")})"""
-_OF_CHANGE: Final = f"""(c.body #>> '{{subject,kind}}' = 'user' and c.body #>> '{{subject,key}}' = any($2)
-  or {_NAMING.format(evidence="(c.body -> 'evidence')", audience="c.body -> 'audience'")})"""
-_ALERTS: Final = f"""
-select id, fingerprint, subject_kind, subject_key, evidence, audience from alert a
-where tenant = $1 and {_OF_ALERT} order by id
-"""
-_HISTORY: Final = f"select seq, alert, body from alert_change c where tenant = $1 and {_OF_CHANGE} order by seq"
-
-
-async def alerts(tx: Connection, order: Order) -> Counter[str]:
-    """Take the person out of alerts and their history: those about them go, or are about who stands in."""
-    await tx.execute("set local uptake.erasing = 'on'")
-    ids = list(order.identities)
-    keeps = order.mode == ANONYMISE
-    name = order.stand_in if keeps else None
-    counts: Counter[str] = Counter()
-    about: dict[str, str] = {}
-    for number, fingerprint, kind, key, evidence, audience in await tx.fetch(_ALERTS, order.tenant, ids):
-        counts["alert"] += 1
-        mine = kind == "user" and key in ids
-        if mine and name is None:
-            await _drop(tx, order.tenant, number, counts)
-            continue
-        mark = renamed(fingerprint, key, name) if mine and name else fingerprint
-        about[number] = alert_id(order.tenant, mark) if mine else number
-        await tx.execute(
-            """update alert set id = $3, fingerprint = $4, subject_key = $5, evidence = $6, audience = $7
-               where tenant = $1 and id = $2""",
-            *(order.tenant, number, about[number], mark, name if mine else key),
-            *(evidence_without(evidence, ids, name), audience_without(audience, ids, name)),
-        )
-    for seq, alert, body in await tx.fetch(_HISTORY, order.tenant, ids):
-        counts["alert_change"] += 1
-        number = about.get(alert, alert)
-        await tx.execute(
-            "update alert_change set alert = $2, body = $3 where seq = $1",
-            *(seq, number, _body(body, ids, name, alert, number)),
-        )
-    sql = """update wave_connection set missing = array(
-                 select case when m = any($2) then $3 else m end from unnest(missing) m
-                 where $3::text is not null or not m = any($2))
-             where tenant = $1 and missing && $2"""
-    counts["wave_connection"] = _count(await tx.execute(sql, order.tenant, ids, name))
-    return counts
-
-
-async def _drop(tx: Connection, tenant: str, alert: str, counts: Counter[str]) -> None:
-    await tx.execute("delete from alert where tenant = $1 and id = $2", tenant, alert)
-    tag = await tx.execute("delete from alert_change where tenant = $1 and alert = $2", tenant, alert)
-    counts["alert_change"] += _count(tag)
-
-
-def _body(body: Mapping[str, Any], ids: Sequence[str], name: str | None, old: str, new: str) -> dict[str, Any]:
-    """Return the body of a change; links and ids name the alert by its id."""
-    clean = body_without(body, ids, name)
-    links = {key: link.replace(old, new) for key, link in clean.get("links", {}).items()}
-    return {**clean, "id": new, "links": links}
-
 
 _DAYS: Final = """
 select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
 where i.inhparent = 'activity'::regclass order by 1
 """
-_TOLD: Final = """
+_OWNED: Final = """
 with told as (
-  update {day} set owner = case when owner = any($2) then $3 else owner end,
-    behalf = case when behalf = any($2) then $4 else behalf end
-  where tenant = $1 and (owner = any($2) or behalf = any($2)) returning object, record, at)
+  update record_change set owner = $3 where tenant = $1 and owner = any($2) and owner <> coalesce(user_id, '')
+  returning object, record, at)
 insert into dirty (tenant, kind, subject, low, high)
-select $1, 'record', object || chr(9) || record, min(at)::date, max(at)::date from told
-where object is not null and record is not null group by object, record
+select $1, 'record', object || chr(9) || record, min(at)::date, max(at)::date from told group by object, record
 returning subject
 """
 
@@ -98,10 +32,55 @@ async def days(connection: Connection) -> list[str]:
 
 
 async def told_on(tx: Connection, day: str, order: Order) -> int:
-    """Take the person out of what others did on a day: as the owner of records, or on whose behalf it was done."""
+    """Take the person out of what others did on a day: on their behalf, or with the record of them."""
+    is_person = IS_PERSON.format(record="record", object="object", names="$4::text[]")
+    sql = f"""update {day} set behalf = case when behalf = any($2) then $3 else behalf end,
+          record = case when {is_person} then $5 else record end
+        where tenant = $1 and (behalf = any($2) or {is_person})"""
+    name = order.stand_in if order.mode == ANONYMISE else None
+    ids = list(order.identities)
+    return _count(await tx.execute(sql, order.tenant, ids, order.stand_in, spelled(ids), name))
+
+
+async def owned(tx: Connection, order: Order) -> int:
+    """Take the person out of what others told of records that were theirs; return how many records these are."""
     owner = order.stand_in if order.mode == ANONYMISE else None
-    rows = await tx.fetch(_TOLD.format(day=day), order.tenant, list(order.identities), owner, order.stand_in)
-    return len(rows)
+    return len(await tx.fetch(_OWNED, order.tenant, list(order.identities), owner))
+
+
+_IS_THEIRS: Final = f"tenant = $1 and {IS_PERSON.format(record='record', object='object', names='$2::text[]')}"
+_FORGOTTEN: Final = f"""
+with found as (
+  select object, record from record_change where {_IS_THEIRS}
+  union select object, record from record_base where {_IS_THEIRS}),
+told as (
+  insert into dirty (tenant, kind, subject)
+  select $1, 'record', object || chr(9) || name from found, unnest(array[record, $3::text]) name
+  where name is not null),
+"""
+_ERASED_RECORDS: Final = f"""{_FORGOTTEN}
+changes as (delete from record_change where {_IS_THEIRS} returning 1),
+bases as (delete from record_base where {_IS_THEIRS} returning 1)
+select (select count(*) from changes) + (select count(*) from bases)
+"""
+_RENAMED_RECORDS: Final = f"""{_FORGOTTEN}
+changes as (update record_change set record = $3 where {_IS_THEIRS} returning 1),
+bases as (delete from record_base where {_IS_THEIRS} returning *),
+renamed as (
+  insert into record_base (tenant, object, record, as_of, state)
+  select distinct on (object) tenant, object, $3, as_of, state from bases order by object, as_of desc
+  on conflict do nothing)
+select (select count(*) from changes) + (select count(*) from bases)
+"""
+"""One who had several records has one now."""
+
+
+async def recorded(tx: Connection, order: Order) -> int:
+    """Take away the record of the person, which others worked on, or let who stands in have it."""
+    keeps = order.mode == ANONYMISE
+    sql = _RENAMED_RECORDS if keeps else _ERASED_RECORDS
+    number: int = await tx.fetchval(sql, order.tenant, spelled(order.identities), order.stand_in if keeps else None)
+    return number
 
 
 _ELSEWHERE: Final = {
@@ -140,12 +119,13 @@ async def candidates(tx: Connection, order: Order) -> int:
 async def elsewhere(tx: Connection, order: Order) -> Counter[str]:
     """Take the person out of keys, logs and letters. A key that was theirs is revoked: it would see everybody else."""
     ids = list(order.identities)
+    await say_nothing(tx, order)
     counts = Counter(
         {table: _count(await tx.execute(sql, order.tenant, ids, order.stand_in)) for table, sql in _ELSEWHERE.items()}
     )
     keys = [person_key(order.tenant, identity) for identity in ids]
     counts["dead_letter"] = _count(await tx.execute(_LETTERS, order.tenant, keys, ids))
-    return counts
+    return counts + await untelling.deliveries(tx, order)
 
 
 def _count(tag: str) -> int:
@@ -162,6 +142,9 @@ order by r.id limit 20
 _COUNTS: Final = """
 select key, sum(value::bigint)::bigint as count from erasing, jsonb_each_text(counts) where erasure = $1 group by key
 """
+_RECORD: Final = IS_PERSON.format(
+    record="split_part(s, chr(9), 2)", object="split_part(s, chr(9), 1)", names="$3::text[]"
+)
 _LEFT: Final = f"""
 select
   (select count(*) from person where tenant = $1 and user_id = any($2))
@@ -179,10 +162,15 @@ select
   + (select count(*) from career where tenant = $1 and user_id = any($2))
   + (select count(*) from contribution where tenant = $1 and kind = 'person' and subject = any($2))
   + (select count(*) from contribution where tenant = $1 and owner = any($2))
-  + (select count(*) from dirty where tenant = $1 and kind = 'person' and subject = any($2))
+  + (select count(*) from dirty where tenant = $1 and kind = 'person' and (subject = any($2) or subjects && $2))
+  + (select count(*) from record_change where {_IS_THEIRS.replace("$2", "$3")})
+  + (select count(*) from dirty where tenant = $1 and kind = 'record' and exists (
+      select from unnest(coalesce(subjects, array[subject])) s
+      where {_RECORD}))
   + (select count(*) from wave_connection where tenant = $1 and missing && $2)
-  + (select count(*) from alert a where tenant = $1 and {_OF_ALERT})
-  + (select count(*) from alert_change c where tenant = $1 and {_OF_CHANGE})
+  + (select count(*) from alert a where tenant = $1 and {OF_ALERT})
+  + (select count(*) from alert_change c where tenant = $1 and {OF_CHANGE})
+  + {MESSAGES_LEFT}
 """
 
 
@@ -201,7 +189,8 @@ async def counted(connection: Connection, order: Order) -> Counter[str]:
 
 async def left(connection: Connection, order: Order) -> int:
     """Return how many rows still name the person."""
-    number: int = await connection.fetchval(_LEFT, order.tenant, list(order.identities))
+    ids = list(order.identities)
+    number: int = await connection.fetchval(_LEFT, order.tenant, ids, spelled(ids))
     return number
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from services.aggregator.domain.rules.change import SamePeople, Watched, Week
+from services.aggregator.domain.rules.change import Watched, Week
+from services.aggregator.domain.rules.drop import SamePeople
 from services.postgres import Connection
 
 
@@ -19,7 +20,8 @@ async def teams(tx: Connection, tenant: str) -> list[str]:
 
 # Differences up to the last day of week 1 make week 1; each later stretch of seven days leads from week to week.
 _WEEKS: Final = """
-SELECT w.place, greatest(1, (d.day - w.go_live) / 7 + 1) AS week, sum(d.licensed) AS licensed, sum(d.active) AS active
+SELECT w.place, greatest(1, (d.day - w.go_live) / 7 + 1) AS week, sum(d.licensed) AS licensed, sum(d.active) AS active,
+    sum(d.actions) AS actions
 FROM unnest($2::text[], $3::text[], $4::date[], $5::int[]) WITH ORDINALITY AS w(dimension, key, go_live, weeks, place)
 JOIN window_delta d ON d.tenant = $1 AND d.dimension = w.dimension AND d.key = w.key AND d.days = 7
     AND d.day < w.go_live + 7 * w.weeks
@@ -32,18 +34,18 @@ async def weeks(tx: Connection, tenant: str, watched: Mapping[Watched, int]) -> 
     asked = [(*each.subject, each.wave.go_live, ended) for each, ended in watched.items()]
     if not asked:
         return {}
-    steps: dict[tuple[int, int], tuple[int, int]] = {
-        (row["place"], row["week"]): (row["licensed"], row["active"])
+    steps: dict[tuple[int, int], tuple[int, int, int]] = {
+        (row["place"], row["week"]): (row["licensed"], row["active"], row["actions"])
         for row in await tx.fetch(_WEEKS, tenant, *map(list, zip(*asked, strict=True)))
     }
     found: dict[Watched, list[Week]] = {}
     for place, (each, ended) in enumerate(watched.items(), start=1):
-        licensed = active = 0
+        licensed = active = actions = 0
         found[each] = []
         for number in range(1, ended + 1):
-            step = steps.get((place, number), (0, 0))
-            licensed, active = licensed + step[0], active + step[1]
-            found[each].append(Week(number, licensed, active))
+            step = steps.get((place, number), (0, 0, 0))
+            licensed, active, actions = licensed + step[0], active + step[1], actions + step[2]
+            found[each].append(Week(number, licensed, active, actions))
     return found
 
 
@@ -64,20 +66,32 @@ WITH asked AS (
     GROUP BY a.place, a.base, a.as_of, m.user_id
 ), seen AS (
     SELECT c.place, c.before, c.after,
-        c.before AND c.after AND EXISTS (
-            SELECT FROM person_day d WHERE d.tenant = $1 AND d.user_id = c.user_id
-            AND d.day BETWEEN c.base - 6 AND c.base AND d.events > 0) AS active_before,
-        c.before AND c.after AND EXISTS (
-            SELECT FROM person_day d WHERE d.tenant = $1 AND d.user_id = c.user_id
-            AND d.day BETWEEN c.as_of - 6 AND c.as_of AND d.events > 0) AS active_after
+        c.before AND coalesce(b.events, 0) > 0 AS active_before, c.after AND coalesce(n.events, 0) > 0 AS active_after,
+        coalesce(b.actions, 0) AS did_before, coalesce(n.actions, 0) AS did_after,
+        c.before <> c.after AND EXISTS (
+            SELECT FROM membership m CROSS JOIN LATERAL (
+                SELECT CASE WHEN c.before THEN c.as_of ELSE c.base END AS day) o
+            WHERE m.tenant = $1 AND m.user_id = c.user_id AND m.kind = 'human' AND {elsewhere}) AS moved
     FROM counted c
+    CROSS JOIN LATERAL (
+        SELECT sum(d.events) AS events, sum(d.actions) AS actions FROM person_day d
+        WHERE d.tenant = $1 AND d.user_id = c.user_id AND d.day BETWEEN c.base - 6 AND c.base) b
+    CROSS JOIN LATERAL (
+        SELECT sum(d.events) AS events, sum(d.actions) AS actions FROM person_day d
+        WHERE d.tenant = $1 AND d.user_id = c.user_id AND d.day BETWEEN c.as_of - 6 AND c.as_of) n
 )
 SELECT place,
     count(*) FILTER (WHERE before AND after) AS stayed,
-    count(*) FILTER (WHERE active_before AND NOT active_after) AS lost,
-    count(*) FILTER (WHERE active_after AND NOT active_before) AS gained,
+    count(*) FILTER (WHERE before AND after AND active_before AND NOT active_after) AS lost,
+    count(*) FILTER (WHERE before AND after AND active_after AND NOT active_before) AS gained,
     count(*) FILTER (WHERE after AND NOT before) AS joiners,
-    count(*) FILTER (WHERE before AND NOT after) AS leavers
+    count(*) FILTER (WHERE before AND NOT after) AS leavers,
+    count(*) FILTER (WHERE NOT before AND active_after) AS joiners_active,
+    count(*) FILTER (WHERE NOT after AND active_before) AS leavers_active,
+    count(*) FILTER (WHERE NOT before AND moved) AS moved_in,
+    count(*) FILTER (WHERE NOT after AND moved) AS moved_out,
+    count(*) FILTER (WHERE active_before AND active_after AND did_after * 10 <= did_before * 9) AS less,
+    count(*) FILTER (WHERE active_before AND active_after AND did_after * 9 >= did_before * 10) AS more
 FROM seen GROUP BY place
 """
 _COUNTED_ON: Final = """
@@ -104,7 +118,10 @@ async def same_people(tx: Connection, tenant: str, pairs: Sequence[Pair]) -> dic
         asked = [pair for pair in pairs if pair.dimension == dimension]
         if asked:
             sql = _SAME_PEOPLE.format(
-                key=key, before=_COUNTED_ON.format(day="a.base"), after=_COUNTED_ON.format(day="a.as_of")
+                key=key,
+                before=_COUNTED_ON.format(day="a.base"),
+                after=_COUNTED_ON.format(day="a.as_of"),
+                elsewhere=_COUNTED_ON.format(day="o.day"),
             )
             columns = [[pair[n] for pair in asked] for n in (1, 2, 3)]
             for row in await tx.fetch(sql, tenant, *columns):

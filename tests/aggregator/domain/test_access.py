@@ -206,7 +206,8 @@ class TestWave:
         emergency = one(world, later(6, 0), WAVE_D3)
 
         assert one(world, later(6, 0), WAVE_D5).suppressed_by == emergency.fingerprint
-        assert one(world, later(8, 0), WAVE_D5).suppressed_by is None
+        assert one(world, later(8, 0), WAVE_D5).suppressed_by == emergency.fingerprint
+        assert one(world, later(9, 0), WAVE_D5).suppressed_by is None
 
 
 class TestConnection:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.aggregator.domain.alerts import Alert, advance, alert_id
+from services.aggregator.domain.alerts import Alert, alert_id
 from services.aggregator.domain.findings import Finding, Recipient, Resolution, Severity, Subject, Tier
+from services.aggregator.domain.life import advance
 from services.aggregator.domain.waves import Wave
 from tests.aggregator.world import MONDAY, Book, World, crew, later, users
 
@@ -105,7 +106,7 @@ def test_what_a_person_decided_is_kept_until_the_end(state: str) -> None:
     book.alerts[alert.fingerprint] = replace(alert, state=state)
 
     assert book.advance([finding()], later(4)) == []
-    book.advance([finding(tier=Tier.CONFIRMED)], later(5))
+    book.advance([finding(evidence={"num": 2})], later(5))
     assert [alert.state for alert in book.alerts.values()] == [state]
     book.advance([CLOSED], later(6))
     assert [alert.state for alert in book.alerts.values()] == ["resolved"]
@@ -187,7 +188,7 @@ visits = st.lists(
 def outcome(alerts: Mapping[str, Alert]) -> dict[str, Alert]:
     """Return the alerts less what tells of the way: those withdrawn, the time of the last change, their count."""
     return {
-        fingerprint: replace(alert, updated_at=FINAL, revision=0)
+        fingerprint: replace(alert, updated_at=FINAL, revision=0, loud_since=None)
         for fingerprint, alert in alerts.items()
         if alert.resolution != "restated"
     }

@@ -1,6 +1,7 @@
 """The drop against week 1: what is suspected, what is confirmed, and when it is over."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -11,6 +12,7 @@ from services.aggregator.domain.findings import Finding, Recipient, Subject
 from services.aggregator.domain.rules import change
 from services.aggregator.domain.rules.change import History, SamePeople, Watched, Week, judge_change
 from services.aggregator.domain.waves import Wave
+from services.rules.pack import DEFAULT
 from tests.aggregator.world import MONDAY, World, at, crew, later, users
 
 WAVE = Wave("w", "Wave one", MONDAY)
@@ -86,7 +88,7 @@ def test_a_net_loss_of_one_person_is_not_even_suspected() -> None:
 
 
 def test_the_same_people_staying_away_two_weeks_confirms() -> None:
-    [finding] = play(weeks(80, 72, 72), {2: (3, 1), 3: (3, 0)})
+    [finding] = play(weeks(80, 72, 72), {2: (4, 0), 3: (3, 0)})
 
     assert (finding.tier, finding.severity) == ("confirmed", "warning")
     assert finding.evidence["p"] == Fraction(1, 8)
@@ -95,10 +97,11 @@ def test_the_same_people_staying_away_two_weeks_confirms() -> None:
 def test_a_suspicion_is_confirmed_later_in_the_same_episode() -> None:
     doubtful = {2: (20, 18), 3: (20, 18)}
     [suspected] = play(weeks(80, 70, 70), doubtful)
-    [confirmed] = play(weeks(80, 70, 70, 70), doubtful | {4: (20, 10)})
+    [once] = play(weeks(80, 70, 70, 70), doubtful | {4: (20, 10)})
+    [confirmed] = play(weeks(80, 70, 70, 70, 70), doubtful | {4: (20, 10), 5: (20, 10)})
 
-    assert (suspected.tier, confirmed.tier) == ("suspected", "confirmed")
-    assert (suspected.evidence["confirmed_in"], confirmed.evidence["confirmed_in"]) == (None, 4)
+    assert (suspected.tier, once.tier, confirmed.tier) == ("suspected", "suspected", "confirmed")
+    assert (suspected.evidence["confirmed_in"], confirmed.evidence["confirmed_in"]) == (None, 5)
     assert suspected.fingerprint == confirmed.fingerprint
     assert suspected.opened_at == confirmed.opened_at
 
@@ -179,6 +182,46 @@ def test_a_week_is_judged_two_hours_after_its_last_day() -> None:
     assert change.weeks_ended(MONDAY, Calendar(), later(1000)) == 13
 
 
+class TestDepth:
+    """The same guards over how much each active person does."""
+
+    RULE = replace(
+        DEFAULT["adoption-drop-vs-week1"],
+        id="depth",
+        family="depth",
+        params={**DEFAULT["adoption-drop-vs-week1"].params, "metric": change.DEPTH},
+    )
+
+    def play(self, actions: Sequence[int], less: int, more: int) -> list[Finding]:
+        """Judge 80 people who are active all the time, and did so much in each week."""
+        past = [Week(number, 100, 80, did) for number, did in enumerate(actions, start=1)]
+        rules = {"depth": self.RULE}
+        same = SamePeople(100, 0, 0, 0, 0, less=less, more=more)
+        people = dict.fromkeys(change.doubtful_weeks(past, rules), same)
+        history = History(Watched(Subject("team", "North"), WAVE), past, people)
+        return list(judge_change(history, Calendar(), END, rules))
+
+    def test_who_comes_as_often_and_does_less_is_found(self) -> None:
+        [finding] = self.play([800, 720, 720], less=9, more=1)
+
+        assert (finding.tier, finding.evidence["num"], finding.evidence["den"]) == ("confirmed", 720, 80)
+        assert (finding.evidence["lost"], finding.evidence["gained"]) == (9, 1)
+        assert "composition" not in finding.evidence
+
+    @pytest.mark.parametrize(
+        ("actions", "less", "more", "tiers"),
+        [
+            pytest.param([800, 721, 721], 9, 1, [], id="less than a tenth"),
+            pytest.param([800, 720, 720], 9, 8, [], id="as many do more"),
+            pytest.param([800, 720, 800], 9, 1, [], id="one week is chance"),
+            pytest.param([800, 400], 20, 0, ["confirmed"], id="a quarter of them at once"),
+            pytest.param([800, 720, 720], 20, 18, ["suspected"], id="people both ways"),
+        ],
+    )
+    def test_the_guards_are_the_same(self, actions: list[int], less: int, more: int, tiers: list[str]) -> None:
+        assert [finding.tier for finding in self.play(actions, less, more)] == tiers
+
+
 class TestWatched:
     def test_a_wave_for_everybody_watches_the_tenant_and_every_team(self) -> None:
         assert change.watch([WAVE], ["North"]) == [
@@ -216,5 +259,6 @@ def test_the_emergency_of_the_wave_speaks_for_the_drop_while_it_is_open() -> Non
     assert emergency.closed_at is None
     assert found["adoption-drop-vs-week1North"].suppressed_by == emergency.fingerprint
     assert found["adoption-drop-vs-week1all"].suppressed_by == emergency.fingerprint
-    after = [f.suppressed_by for f in world.judge(later(15, 0)) if f.rule == "adoption-drop-vs-week1"]
-    assert after == [None, None]
+    for hour in (later(15, 0), later(21, 2)):
+        after = [f.suppressed_by for f in world.judge(hour) if f.rule == "adoption-drop-vs-week1"]
+        assert after == [None if hour == later(21, 2) else emergency.fingerprint] * 2

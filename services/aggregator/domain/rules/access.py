@@ -1,37 +1,56 @@
 """Launch rules: did the people of a wave come, by D+1, D+2, D+3 and D+5?
 
 Rates are compared as fractions, so exactly 70 % is not below 70 %. A checkpoint D+N is judged when its local day has
-ended; the one exception is noon of D+2. An episode is half-open: who connects at the instant it would open has none.
+ended; people may be asked for at noon. An episode is half-open: who connects at the instant it would open has none.
 Where it is not known who connected, nothing is judged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
-from typing import Final, NamedTuple
+from itertools import groupby
+from typing import Final, NamedTuple, Self
 
 from services.aggregator.domain.calendar import Calendar
-from services.aggregator.domain.findings import Finding, Recipient, Resolution, Severity, Subject, Tier
-from services.aggregator.domain.rules.catalogue import (
-    D1_BELOW,
-    D3_EMERGENCY,
-    D5_BELOW,
-    NEVER_LOGGED_IN,
-    NOT_CONNECTED,
-    Rule,
-)
+from services.aggregator.domain.findings import Finding, Resolution, Severity, Subject
+from services.aggregator.domain.rules.telling import Episode, Told, active, audience, finding, number, rate
 from services.aggregator.domain.waves import Rollout, Straggler, Wave
+from services.rules.pack import DEFAULT
+from services.rules.shape import Rule
 
 MIN_COHORT: Final = 10
 """Below it a percentage of a wave says little."""
 MIN_NAMED: Final = 5
-"""From here to ``MIN_COHORT`` the emergency is only critical, and lists the people instead."""
+"""From here to the least cohort of a rule that says how loud it is then, it lists the people instead."""
 LAUNCH_DAYS: Final = 10
 """The launch phase is over when D+10 has ended."""
 NOT_BY: Final = 2
-NEVER_BY: Final = 3
+"""No rule asks for single people before the day D+2."""
 WORST_TEAMS: Final = 5
+
+
+class Ask(NamedTuple):
+    """A rule that asks for each person by noon or by the end of D+``by``."""
+
+    rule: Rule
+    by: int
+    noon: bool
+
+    @classmethod
+    def of(cls, rule: Rule) -> Self:
+        """Return what ``rule`` asks."""
+        return cls(rule, number(rule, "by"), rule.params.get("at") == "noon")
+
+    def moment(self, wave: Wave, calendar: Calendar) -> datetime:
+        """Return when it is judged."""
+        day = calendar.day_n(wave.go_live, self.by)
+        return calendar.noon_of(day) if self.noon else calendar.end_of(day)
+
+    @property
+    def whole(self) -> int:
+        """Return the last D+n that is over by then."""
+        return self.by - self.noon
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +65,20 @@ class Checkpoint:
     ending: Resolution
     min_cohort: int
 
-
-CHECKPOINTS: Final = (
-    Checkpoint(D1_BELOW, 1, Fraction(80, 100), Fraction(80, 100), 3, Resolution.SUPERSEDED, MIN_COHORT),
-    Checkpoint(D3_EMERGENCY, 3, Fraction(70, 100), Fraction(75, 100), LAUNCH_DAYS, Resolution.PHASE_ENDED, MIN_NAMED),
-    Checkpoint(D5_BELOW, 5, Fraction(90, 100), Fraction(90, 100), LAUNCH_DAYS, Resolution.PHASE_ENDED, MIN_COHORT),
-)
+    @classmethod
+    def of(cls, rule: Rule) -> Self:
+        """Return what ``rule`` asks. A rule that ends before the launch does gives way to a later one."""
+        below = number(rule, "below")
+        last = number(rule, "until", LAUNCH_DAYS)
+        return cls(
+            rule,
+            number(rule, "n"),
+            Fraction(below, 100),
+            Fraction(number(rule, "recovers_at", below), 100),
+            last,
+            Resolution.SUPERSEDED if last < LAUNCH_DAYS else Resolution.PHASE_ENDED,
+            min(MIN_NAMED, rule.minimum) if "small" in rule.params else rule.minimum,
+        )
 
 
 class _Course(NamedTuple):
@@ -62,27 +89,49 @@ class _Course(NamedTuple):
     resolution: Resolution | None = None
 
 
-def judge_people(rollout: Rollout, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+def asks(rules: Mapping[str, Rule]) -> list[list[Ask]]:
+    """Return the rules that ask for single people, by family; within it one raises the other, in this order."""
+    found = (Ask.of(rule) for rule in active(rules, "person"))
+    ordered = sorted(found, key=lambda ask: (ask.rule.family, ask.by, not ask.noon))
+    return [list(family) for _, family in groupby(ordered, key=lambda ask: ask.rule.family)]
+
+
+def checkpoints(rules: Mapping[str, Rule]) -> list[Checkpoint]:
+    """Return the rules that ask for a share of a wave."""
+    return sorted((Checkpoint.of(rule) for rule in active(rules, "checkpoint")), key=lambda each: each.n)
+
+
+def judge_people(
+    rollout: Rollout, calendar: Calendar, now: datetime, rules: Mapping[str, Rule] = DEFAULT
+) -> Iterator[Finding]:
     """Find the people who had not connected by noon of D+2; at the end of D+3 the same episode becomes critical."""
+    for family in asks(rules):
+        opened_at = family[0].moment(rollout.wave, calendar)
+        if opened_at <= now and rollout.known.at(opened_at):
+            yield from _judge_people(rollout, calendar, now, family)
+
+
+def _judge_people(rollout: Rollout, calendar: Calendar, now: datetime, family: Sequence[Ask]) -> Iterator[Finding]:
     wave = rollout.wave
-    opened_at = calendar.noon_of(calendar.day_n(wave.go_live, NOT_BY))
-    if now < opened_at or not rollout.known.at(opened_at):
-        return
-    raised_at = calendar.end_of(calendar.day_n(wave.go_live, NEVER_BY))
-    teams = [rollout.teams_by(calendar.day_n(wave.go_live, n)) for n in (NOT_BY - 1, NEVER_BY)]
+    moments = [ask.moment(wave, calendar) for ask in family]
+    teams = [rollout.teams_by(calendar.day_n(wave.go_live, ask.whole)) for ask in family]
     for person in rollout.stragglers:
-        ended_at, resolution = _end(person, calendar)
-        if ended_at is not None and ended_at <= opened_at:
+        ended_at, resolution = end_of(person, calendar)
+        if ended_at is not None and ended_at <= moments[0]:
             continue
-        never = raised_at <= now and rollout.known.at(raised_at) and (ended_at is None or ended_at >= raised_at)
+        reached = 0
+        for place, moment in enumerate(moments[1:], start=1):
+            if moment <= now and rollout.known.at(moment) and (ended_at is None or ended_at >= moment):
+                reached = place
         if ended_at is not None and ended_at > now:
             ended_at = resolution = None
-        teammates = teams[never].get(person.team, (0, 0))
-        course = _Course(NEVER_BY if never else NOT_BY, ended_at, resolution)
-        yield _person_finding(wave, person, calendar, course, opened_at, teammates)
+        raised_at = moments[reached] if reached and family[0].rule.severity == "info" else None
+        episode = Episode(wave.go_live, moments[0], ended_at, resolution, raised_at=raised_at)
+        yield _person_finding(wave, person, calendar, family[reached], episode, teams[reached].get(person.team, (0, 0)))
 
 
-def _end(person: Straggler, calendar: Calendar) -> tuple[datetime | None, Resolution | None]:
+def end_of(person: Straggler, calendar: Calendar) -> tuple[datetime | None, Resolution | None]:
+    """Return when, and by what, the absence of a person ended."""
     ends: list[tuple[datetime, Resolution]] = []
     if person.connected_at is not None:
         ends.append((person.connected_at, Resolution.CONNECTED))
@@ -92,29 +141,11 @@ def _end(person: Straggler, calendar: Calendar) -> tuple[datetime | None, Resolu
 
 
 def _person_finding(
-    wave: Wave,
-    person: Straggler,
-    calendar: Calendar,
-    course: _Course,
-    opened_at: datetime,
-    teammates: tuple[int, int],
+    wave: Wave, person: Straggler, calendar: Calendar, ask: Ask, episode: Episode, teammates: tuple[int, int]
 ) -> Finding:
-    rule = NEVER_LOGGED_IN if course.latest == NEVER_BY else NOT_CONNECTED
     connected, size = teammates
-    return Finding(
-        family=rule.family,
-        rule=rule.id,
-        rule_version=rule.version,
-        severity=rule.severity,
-        tier=Tier.CONFIRMED,
-        wave=wave.id,
-        subject=Subject("user", person.user),
-        start=wave.go_live,
-        title=rule.title.format(wave=wave.name),
-        opened_at=opened_at,
-        closed_at=course.closed_at,
-        resolution=course.resolution,
-        window={"from": wave.go_live, "to": calendar.day_n(wave.go_live, course.latest), "n": course.latest},
+    told = Told(
+        window={"from": wave.go_live, "to": calendar.day_n(wave.go_live, ask.by), "n": ask.by},
         evidence={
             "num": 0,
             "den": 1,
@@ -124,17 +155,24 @@ def _person_finding(
             "team": person.team,
             "team_connected": {"num": connected, "den": size, "value": Fraction(connected, size) if size else None},
         },
-        audience=tuple(Recipient(role, person.manager if role == "manager" else None) for role in rule.audience),
-        action=rule.action,
+        names={"wave": wave.name},
+        audience=audience(ask.rule, manager=person.manager, sponsor=wave.sponsor),
     )
+    return finding(ask.rule, Subject("user", person.user), wave.id, episode, told)
 
 
 def judge_wave(
-    rollout: Rollout, calendar: Calendar, now: datetime, *, min_group: int, name_people: bool
+    rollout: Rollout,
+    calendar: Calendar,
+    now: datetime,
+    *,
+    min_group: int,
+    name_people: bool,
+    rules: Mapping[str, Rule] = DEFAULT,
 ) -> Iterator[Finding]:
     """Find the checkpoints that the wave missed. Teams of fewer than ``min_group`` people are not shown."""
     size = rollout.size
-    for checkpoint in CHECKPOINTS:
+    for checkpoint in checkpoints(rules):
         day = calendar.day_n(rollout.wave.go_live, checkpoint.n)
         if size < checkpoint.min_cohort or calendar.end_of(day) > now or not rollout.known.at(calendar.end_of(day)):
             continue
@@ -143,22 +181,23 @@ def judge_wave(
             continue
         course = _follow(checkpoint, rollout, size, calendar, now)
         evidence = {
-            **_rate(num, size),
+            **rate(num, size),
             "threshold": checkpoint.target,
             "n": checkpoint.n,
             "missing": size - num,
             "worst_teams": [
-                {"team": team, **_rate(connected, people)}
+                {"team": team, **rate(connected, people)}
                 for team, connected, people in rollout.worst_teams(day, at_least=min_group)[:WORST_TEAMS]
             ],
             "latest": {
                 "n": course.latest,
-                **_rate(rollout.connected_by(calendar.day_n(rollout.wave.go_live, course.latest)), size),
+                **rate(rollout.connected_by(calendar.day_n(rollout.wave.go_live, course.latest)), size),
             },
         }
-        if size < MIN_COHORT and name_people:
+        small = size < checkpoint.rule.minimum
+        if small and name_people:
             evidence["people"] = rollout.missing_on(day)
-        yield _wave_finding(checkpoint, rollout.wave, calendar, course, evidence, small=size < MIN_COHORT)
+        yield _wave_finding(checkpoint, rollout.wave, calendar, course, evidence, small=small)
 
 
 def _follow(checkpoint: Checkpoint, rollout: Rollout, size: int, calendar: Calendar, now: datetime) -> _Course:
@@ -180,11 +219,15 @@ def _follow(checkpoint: Checkpoint, rollout: Rollout, size: int, calendar: Calen
     return _Course(latest)
 
 
-def unjudged(rollout: Rollout, calendar: Calendar, now: datetime) -> Iterator[tuple[str, str]]:
+def unjudged(
+    rollout: Rollout, calendar: Calendar, now: datetime, rules: Mapping[str, Rule] = DEFAULT
+) -> Iterator[tuple[str, str]]:
     """Give (rule family, wave) of what would be judged by ``now``, were it known who connected."""
     wave = rollout.wave
-    moments = [(NOT_CONNECTED.family, calendar.noon_of(calendar.day_n(wave.go_live, NOT_BY)))]
-    moments += [(each.rule.family, calendar.end_of(calendar.day_n(wave.go_live, each.n))) for each in CHECKPOINTS]
+    moments = [(family[0].rule.family, family[0].moment(wave, calendar)) for family in asks(rules)]
+    moments += [
+        (each.rule.family, calendar.end_of(calendar.day_n(wave.go_live, each.n))) for each in checkpoints(rules)
+    ]
     for family, moment in moments:
         if moment <= now and not rollout.known.at(moment):
             yield family, wave.id
@@ -194,25 +237,16 @@ def _wave_finding(
     checkpoint: Checkpoint, wave: Wave, calendar: Calendar, course: _Course, evidence: dict[str, object], *, small: bool
 ) -> Finding:
     rule, day = checkpoint.rule, calendar.day_n(wave.go_live, checkpoint.n)
-    return Finding(
-        family=rule.family,
-        rule=rule.id,
-        rule_version=rule.version,
-        severity=Severity.CRITICAL if small else rule.severity,
-        tier=Tier.CONFIRMED,
-        wave=wave.id,
-        subject=Subject("wave", wave.id),
-        start=wave.go_live,
-        title=rule.title.format(wave=wave.name, num=evidence["num"], den=evidence["den"]),
-        opened_at=calendar.end_of(day),
-        closed_at=course.closed_at,
-        resolution=course.resolution,
+    told = Told(
         window={"from": wave.go_live, "to": day, "n": checkpoint.n},
         evidence=evidence,
-        audience=tuple(Recipient(role, wave.sponsor if role == "sponsor" else None) for role in rule.audience),
-        action=rule.action,
+        names={
+            "wave": wave.name,
+            "group": wave.name,
+            **{name: evidence[name] for name in ("num", "den", "missing")},
+        },
+        severity=Severity(str(rule.params["small"])) if small else None,
+        audience=audience(rule, sponsor=wave.sponsor),
     )
-
-
-def _rate(num: int, den: int) -> dict[str, object]:
-    return {"num": num, "den": den, "value": Fraction(num, den)}
+    episode = Episode(wave.go_live, calendar.end_of(day), course.closed_at, course.resolution)
+    return finding(rule, Subject("wave", wave.id), wave.id, episode, told)

@@ -1,33 +1,34 @@
 """Change rules: did a group fall behind its own first week, and is it more than chance?
 
-Week k of a go-live is the seven days up to ``go_live + 7k - 1``; week 1 is the base. A percentage of a small group
-jumps by itself, so a drop is only suspected when it lasts two weeks with a real loss of people, and confirmed when the
-same people stopped (McNemar) or so many stopped at once that no test is needed.
+Week k of a go-live is the seven days up to ``go_live + 7k - 1``; week 1 is the base. See ``drop`` for what is judged.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
 from services.aggregator.domain.calendar import LATEST_YEAR, Calendar, days_after
-from services.aggregator.domain.findings import Finding, Recipient, Resolution, Severity, Subject, Tier
-from services.aggregator.domain.rules.catalogue import ADOPTION_DROP
+from services.aggregator.domain.findings import Evaluation, Finding, Recipient, Resolution, Subject, Tier, fingerprint
+from services.aggregator.domain.rules.drop import Course, Guard, SamePeople, Seen, Share, Step, Walked, walk
+from services.aggregator.domain.rules.telling import Episode, Told, active, audience, finding, metric_of, percent
 from services.aggregator.domain.waves import Wave
 from services.metrics.mcnemar import p_value
+from services.rules.pack import DEFAULT
+from services.rules.shape import Rule
+
+__all__ = ["History", "SamePeople", "Watched", "Week", "judge_change", "p_value", "watch"]
 
 BASE: Final = 1
 LAST_WEEK: Final = 13
 EVALUATION_DELAY: Final = timedelta(hours=2)
 """How long after its last day a week is judged: late deliveries of the evening are in by then."""
 MIN_LICENSED: Final = 5
-MIN_NET_LOSS: Final = 2
-MIN_COLLAPSE: Final = 3
-COLLAPSE_SHARE: Final = Fraction(1, 4)
-CHANCE: Final = Fraction(1, 5)
-CALM_WEEKS: Final = 2
 WEEK: Final = 7
+ACTIVE: Final = "M11"
+DEPTH: Final = "actions_per_active_person"
+"""What a rule names that judges how much each active person does."""
 
 
 class Week(NamedTuple):
@@ -36,21 +37,17 @@ class Week(NamedTuple):
     number: int
     licensed: int
     active: int
-
-
-class SamePeople(NamedTuple):
-    """Week 1 against another, person by person: counted on both last days, active in one only, counted on one only."""
-
-    stayed: int
-    lost: int
-    gained: int
-    joiners: int
-    leavers: int
+    actions: int = 0
 
     @property
-    def net_loss(self) -> int:
-        """Return how many more stopped than started."""
-        return self.lost - self.gained
+    def share(self) -> Share:
+        """Return how many of how many were active."""
+        return Share(self.active, self.licensed)
+
+    @property
+    def depth(self) -> Share:
+        """Return how much was done, and by how many."""
+        return Share(self.actions, self.active)
 
 
 class Watched(NamedTuple):
@@ -122,165 +119,159 @@ def weeks_ended(go_live: date, calendar: Calendar, now: datetime) -> int:
     return ended
 
 
-def dropped(base: Week, week: Week) -> bool:
+def drops(rules: Mapping[str, Rule]) -> list[Rule]:
+    """Return the rules that judge the active people of a group, or what they do, against its first week."""
+    found = [rule for rule in active(rules, "drop") if rule.params.get("baseline") == "week1"]
+    return [rule for rule in found if _deep(rule) or ((metric := metric_of(rule)) and metric.code == ACTIVE)]
+
+
+def _deep(rule: Rule) -> bool:
+    return rule.params.get("metric") == DEPTH
+
+
+def dropped(base: Week, week: Week, guard: Guard = Guard()) -> bool:  # noqa: B008 - it cannot change
     """Tell whether the active rate lies at least 10 % under the base, in groups large enough to say so."""
-    return _comparable(base, week) and week.active * base.licensed * 10 <= 9 * base.active * week.licensed
+    return guard.dropped(base.share, week.share)
 
 
-def calm(base: Week, week: Week) -> bool:
+def calm(base: Week, week: Week, guard: Guard = Guard()) -> bool:  # noqa: B008 - it cannot change
     """Tell whether the active rate lies less than 5 % under the base."""
-    return _comparable(base, week) and week.active * base.licensed * 20 > 19 * base.active * week.licensed
+    return guard.calm(base.share, week.share)
 
 
-def _comparable(base: Week, week: Week) -> bool:
-    return base.active > 0 and min(base.licensed, week.licensed) >= MIN_LICENSED
-
-
-def baseless(histories: Iterable[History]) -> Iterator[tuple[str, str]]:
+def baseless(histories: Iterable[History], rules: Mapping[str, Rule] = DEFAULT) -> Iterator[tuple[str, str]]:
     """Give (rule family, wave) of what cannot be judged, because week 1 is unknown."""
+    families = {rule.family for rule in drops(rules)}
     for history in histories:
         if BASE in history.unknown:
-            yield ADOPTION_DROP.family, history.watched.wave.id
+            yield from ((family, history.watched.wave.id) for family in sorted(families))
 
 
-def doubtful_weeks(weeks: Sequence[Week]) -> list[int]:
+def doubtful_weeks(weeks: Sequence[Week], rules: Mapping[str, Rule] = DEFAULT) -> list[int]:
     """Return the weeks whose people must be looked at: those with a drop."""
-    return [week.number for week in weeks[1:] if dropped(weeks[0], week)]
+    listed = drops(rules)
+    return [week.number for week in weeks[1:] if any(_dropped(rule, weeks[0], week) for rule in listed)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Episode:
-    """Weeks, by number: opened, last shown with a drop, confirmed, closed; and how many calm ones in a row."""
-
-    opened: int
-    shown: int
-    confirmed: int | None = None
-    calm: int = 0
-    closed: int | None = None
+def _dropped(rule: Rule, base: Week, week: Week) -> bool:
+    return Guard.of(rule).dropped(_share(rule, base), _share(rule, week))
 
 
-def judge_change(history: History, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+def _share(rule: Rule, week: Week) -> Share:
+    return week.depth if _deep(rule) else week.share
+
+
+def judge_change(
+    history: History, calendar: Calendar, now: datetime, rules: Mapping[str, Rule] = DEFAULT
+) -> Iterator[Finding]:
     """Find the group's episodes of lasting or sudden loss against week 1, in order; none against an unknown one."""
     if BASE in history.unknown:
         return
-    for number, episode in enumerate(_episodes(history), start=1):
-        yield _finding(history, episode, number, calendar, now)
+    for rule in drops(rules):
+        if history.watched.subject.kind in rule.subjects:
+            for number, course in enumerate(_walk(history, rule).courses, start=1):
+                yield _finding(rule, history, course, number, calendar, now)
 
 
-def _episodes(history: History) -> Iterator[_Episode]:
-    """Walk the weeks: at most one episode is open at a time."""
-    episode: _Episode | None = None
-    lossy_before = False
-    for week in history.weeks[1:]:
-        if week.number in history.unknown:
-            lossy_before = False
+def _walk(history: History, rule: Rule) -> Walked:
+    return walk(Guard.of(rule), _steps(history, rule))
+
+
+def _steps(history: History, rule: Rule) -> Iterator[Step]:
+    for base, week in ((history.weeks[0], week) for week in history.weeks[1:]):
+        reason = "source_silent" if {week.number, BASE} & history.unknown else None
+        people = _people(rule, history.people.get(week.number))
+        yield Step(week.number, _share(rule, base), _share(rule, week), base.active, people, reason)
+
+
+def _people(rule: Rule, people: SamePeople | None) -> SamePeople | None:
+    return people.by_depth if people is not None and _deep(rule) else people
+
+
+def evaluations(history: History, rules: Mapping[str, Rule] = DEFAULT) -> Iterator[Evaluation]:
+    """Tell of each week what was made of it."""
+    subject, wave = history.watched
+    for rule in drops(rules):
+        if subject.kind not in rule.subjects:
             continue
-        lossy = _lossy(history, week)
-        tier = _tier(history, week, lasting=lossy and lossy_before)
-        if episode is None:
-            episode = None if tier is None else _Episode(week.number, week.number, _confirmed(week, tier))
-        else:
-            episode = _go_on(history, episode, week, tier)
-            if episode.closed is not None:
-                yield episode
-                episode = None
-        lossy_before = lossy
-    if episode is not None:
-        yield episode
+        for seen in _walk(history, rule).seen:
+            yield _evaluation(rule, subject, wave, seen)
 
 
-def _lossy(history: History, week: Week) -> bool:
-    return dropped(history.weeks[0], week) and history.people[week.number].net_loss >= MIN_NET_LOSS
-
-
-def _tier(history: History, week: Week, *, lasting: bool) -> Tier | None:
-    base = history.weeks[0]
-    if not dropped(base, week):
-        return None
-    people = history.people[week.number]
-    if people.net_loss >= MIN_COLLAPSE and people.net_loss >= COLLAPSE_SHARE * base.active:
-        return Tier.CONFIRMED
-    if not lasting:
-        return None
-    return Tier.CONFIRMED if p_value(people.lost, people.gained) <= CHANCE else Tier.SUSPECTED
-
-
-def _confirmed(week: Week, tier: Tier | None) -> int | None:
-    return week.number if tier is Tier.CONFIRMED else None
-
-
-def _go_on(history: History, episode: _Episode, week: Week, tier: Tier | None) -> _Episode:
-    base = history.weeks[0]
-    still_calm = episode.calm + 1 if calm(base, week) else 0
-    return replace(
-        episode,
-        confirmed=episode.confirmed or _confirmed(week, tier),
-        shown=week.number if dropped(base, week) else episode.shown,
-        calm=still_calm,
-        closed=week.number if still_calm == CALM_WEEKS else None,
+def _evaluation(rule: Rule, subject: Subject, wave: Wave, seen: Seen) -> Evaluation:
+    step = seen.step
+    until = last_day(wave.go_live, step.number)
+    people = step.people
+    start = None if seen.opened is None else last_day(wave.go_live, seen.opened)
+    return Evaluation(
+        rule=rule.id,
+        version=rule.version,
+        subject=subject,
+        window_from=until - timedelta(days=WEEK - 1),
+        window_to=until,
+        outcome=seen.outcome,
+        reason=seen.reason,
+        num=step.now.num,
+        den=step.now.den,
+        baseline={"num": step.base.num, "den": step.base.den, "week": BASE},
+        p=None if people is None else p_value(people.lost, people.gained),
+        fingerprint=None if start is None else fingerprint(rule.family, wave.id, subject, start),
     )
 
 
-def _finding(history: History, episode: _Episode, number: int, calendar: Calendar, now: datetime) -> Finding:
+def _finding(rule: Rule, history: History, course: Course, number: int, calendar: Calendar, now: datetime) -> Finding:
     subject, wave = history.watched
-    closed_at, resolution = _end(wave.go_live, episode, calendar, now)
-    base, week = history.weeks[0], history.weeks[episode.shown - 1]
-    confirmed = episode.confirmed is not None
-    severity = ADOPTION_DROP.severity if confirmed else Severity.INFO
+    base, week = history.weeks[0], history.weeks[course.shown - 1]
+    shown, before = _share(rule, week), _share(rule, base)
+    people = _people(rule, history.people.get(week.number)) or SamePeople(0, 0, 0, 0, 0)
     until = last_day(wave.go_live, week.number)
-    group = wave.name if subject.kind == "tenant" else subject.key
-    return Finding(
-        family=ADOPTION_DROP.family,
-        rule=ADOPTION_DROP.id,
-        rule_version=ADOPTION_DROP.version,
-        severity=Severity.CRITICAL if confirmed and subject.kind == "tenant" else severity,
-        tier=Tier.CONFIRMED if confirmed else Tier.SUSPECTED,
-        wave=wave.id,
-        subject=subject,
-        start=last_day(wave.go_live, episode.opened),
-        title=ADOPTION_DROP.title.format(
-            group=group,
-            num=week.active,
-            den=week.licensed,
-            week=week.number,
-            base_num=base.active,
-            base_den=base.licensed,
-        ),
-        opened_at=judged_at(wave.go_live, episode.opened, calendar),
-        closed_at=closed_at,
-        resolution=resolution,
+    opened = last_day(wave.go_live, course.opened)
+    closed_at, resolution = _end(wave.go_live, course, calendar, now)
+    told = Told(
         window={"from": until - timedelta(days=WEEK - 1), "to": until, "week": week.number},
         evidence={
-            **_evidence(base, week, history.people[week.number]),
-            "opened_in": episode.opened,
-            "confirmed_in": episode.confirmed,
+            **_evidence(rule, before, shown, week.number, people),
+            "opened_in": course.opened,
+            "confirmed_in": course.confirmed,
         },
-        audience=_audience(subject, wave, base, week),
-        action=ADOPTION_DROP.action,
-        episode=number,
+        names={
+            "group": wave.name if subject.kind == "tenant" else subject.key,
+            "wave": wave.name,
+            "num": shown.num,
+            "den": shown.den,
+            "value": percent(*shown),
+            "week": week.number,
+            "base_num": before.num,
+            "base_den": before.den,
+            "base_value": percent(*before),
+        },
+        tier=Tier.SUSPECTED if course.confirmed is None else Tier.CONFIRMED,
+        audience=_audience(rule, subject, wave, base, week),
     )
+    raised_at = None if course.raised is None else judged_at(wave.go_live, course.raised, calendar)
+    opened_at = judged_at(wave.go_live, course.opened, calendar)
+    episode = Episode(opened, opened_at, closed_at, resolution, number, raised_at)
+    return finding(rule, subject, wave.id, episode, told)
 
 
-def _end(
-    go_live: date, episode: _Episode, calendar: Calendar, now: datetime
-) -> tuple[datetime | None, Resolution | None]:
+def _end(go_live: date, course: Course, calendar: Calendar, now: datetime) -> tuple[datetime | None, Resolution | None]:
     """Return the end: recovered, or one week after the last judged week, so that what week 13 shows is still told."""
-    if episode.closed is not None:
-        return judged_at(go_live, episode.closed, calendar), Resolution.RECOVERED
+    if course.closed is not None:
+        return judged_at(go_live, course.closed, calendar), course.resolution
     phase_ends_at = judged_at(go_live, LAST_WEEK + 1, calendar)
     return (phase_ends_at, Resolution.PHASE_ENDED) if phase_ends_at <= now else (None, None)
 
 
-def _evidence(base: Week, week: Week, people: SamePeople) -> dict[str, object]:
-    rate, base_rate = Fraction(week.active, week.licensed), Fraction(base.active, base.licensed)
+def _evidence(rule: Rule, base: Share, now: Share, week: int, people: SamePeople) -> dict[str, object]:
+    value, before = Fraction(*now), Fraction(*base)
     return {
-        "num": week.active,
-        "den": week.licensed,
-        "value": rate,
-        "threshold": base_rate * Fraction(9, 10),
-        "baseline": {"num": base.active, "den": base.licensed, "value": base_rate, "week": 1},
-        "change": rate / base_rate - 1,
-        "week": week.number,
+        "num": now.num,
+        "den": now.den,
+        "value": value,
+        "threshold": before * Fraction(100 - Guard.of(rule).relative, 100),
+        "baseline": {"num": base.num, "den": base.den, "value": before, "week": 1},
+        "change": value / before - 1,
+        "week": week,
         "lost": people.lost,
         "gained": people.gained,
         "net_loss": people.net_loss,
@@ -288,12 +279,13 @@ def _evidence(base: Week, week: Week, people: SamePeople) -> dict[str, object]:
         "people": people.stayed,
         "joiners": people.joiners,
         "leavers": people.leavers,
+        **({} if _deep(rule) else {"composition": people.composition(base, now)}),
     }
 
 
-def _audience(subject: Subject, wave: Wave, base: Week, week: Week) -> tuple[Recipient, ...]:
+def _audience(rule: Rule, subject: Subject, wave: Wave, base: Week, week: Week) -> list[Recipient]:
     """Add the sponsor when the whole tenant is meant or a quarter of the rate is gone."""
-    heard = [Recipient(role) for role in ADOPTION_DROP.audience]
+    heard = audience(rule)
     if subject.kind == "tenant" or week.active * base.licensed * 4 <= 3 * base.active * week.licensed:
         heard.append(Recipient("sponsor", wave.sponsor))
-    return tuple(heard)
+    return heard

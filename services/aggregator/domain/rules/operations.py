@@ -1,0 +1,300 @@
+"""Rules of operations: whether what the other rules rest on can be trusted.
+
+A signal is there or it is not. Where the tables keep how it came and went, whole episodes are found. Where they only
+hold how it is now, an episode lasts from when the signal was first seen until it is gone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from services.aggregator.domain.calendar import Calendar
+from services.aggregator.domain.findings import Finding, Resolution, Subject
+from services.aggregator.domain.rules.change import EVALUATION_DELAY
+from services.aggregator.domain.rules.coverage import Coverage, gaps, shortage
+from services.aggregator.domain.rules.telling import Episode, Told, audience, finding, number
+from services.rules.shape import Rule
+
+TENANT: Final = Subject("tenant", "all")
+NOW_ONLY: Final = frozenset({"watermark", "directory", "unmapped", "deliveries", "champions"})
+"""The signals of which only the present is known."""
+QUIET_DAYS: Final = 2
+"""So many days without it end a suspicion of automation."""
+TELLS: Final = timedelta(days=7)
+"""For so long a restatement is told of."""
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+
+
+class Failing(NamedTuple):
+    """A subscription that nothing reaches."""
+
+    subscription: str
+    since: datetime
+    attempts: int
+    error: str | None
+
+
+class Hour(NamedTuple):
+    """What was rejected in an hour, beside what was taken."""
+
+    start: datetime
+    rejected: int
+    taken: int
+
+
+class Busy(NamedTuple):
+    """What an account did on a day, and in how many different hours."""
+
+    user: str
+    day: date
+    writes: int
+    hours: int
+
+
+class Restated(NamedTuple):
+    """A number that was final and is another one now. ``at``: since when."""
+
+    group: Subject
+    metric: str
+    week: date
+    before: tuple[int, int]
+    after: tuple[int, int]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the tables hold. ``counted``: up to when the log is counted; ``people``: of them ``unled`` have no manager.
+
+    None, or nothing: it is not looked at this time.
+    """
+
+    counted: datetime | None = None
+    people: int | None = None
+    unled: int = 0
+    events: int | None = None
+    unmapped: int = 0
+    failing: Sequence[Failing] | None = None
+    coverage: Coverage | None = None
+    hours: Sequence[Hour] = ()
+    busy: Sequence[Busy] = ()
+    restated: Sequence[Restated] = ()
+    standing: Sequence[Finding] = field(default=())
+
+
+def judge_operations(
+    rules: Iterable[Rule], signals: Signals, calendar: Calendar, now: datetime
+) -> tuple[list[Finding], set[str]]:
+    """Return the episodes, and the families of which older ones are not found again."""
+    findings: list[Finding] = []
+    kept: set[str] = set()
+    for rule in rules:
+        signal = str(rule.params.get("signal", rule.predicate))
+        found = list(_of(rule, signal, signals, calendar, now))
+        if signal in NOW_ONLY or signal == "rejects":
+            kept.add(rule.family)
+        if signal in NOW_ONLY:
+            found = list(_lasting(rule, found, signals.standing, now)) if _looked(signal, signals) else []
+        findings += found
+    return findings, kept
+
+
+def _looked(signal: str, signals: Signals) -> bool:
+    facts = {
+        "watermark": signals.counted,
+        "directory": signals.people,
+        "unmapped": signals.events,
+        "deliveries": signals.failing,
+        "champions": signals.coverage,
+    }
+    return facts[signal] is not None
+
+
+def _of(rule: Rule, signal: str, signals: Signals, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    match signal:
+        case "watermark":
+            yield from _watermark(rule, signals, calendar, now)
+        case "directory":
+            yield from _share(rule, gaps(signals.unled, signals.people), signals.people or 0, calendar, now)
+        case "unmapped":
+            yield from _share(rule, signals.unmapped, signals.events or 0, calendar, now)
+        case "deliveries":
+            yield from _deliveries(rule, signals.failing or (), calendar, now)
+        case "champions":
+            few = shortage(rule, signals.coverage)
+            yield from () if few is None else (_signal(rule, calendar, now, few, mark=f"@{now.isoformat()}"),)
+        case "rejects":
+            yield from _rejects(rule, signals.hours, calendar, now)
+        case "automation":
+            yield from _automation(rule, signals.busy, calendar, now)
+        case "restatement":
+            yield from _restatements(rule, signals.restated, calendar, now)
+
+
+def _lasting(rule: Rule, found: Sequence[Finding], standing: Iterable[Finding], now: datetime) -> Iterator[Finding]:
+    """Let what stands go on while its signal is there, from when it was first seen, and end when it is gone."""
+    open_now = {(each.subject, _key(each.mark)): each for each in standing if each.rule == rule.id}
+    for each in found:
+        was = open_now.pop((each.subject, _key(each.mark)), None)
+        yield each if was is None else _since(each, was)
+    for was in open_now.values():
+        yield _closed(rule, was, now)
+
+
+def _key(mark: str | None) -> str:
+    return (mark or "").partition("@")[0]
+
+
+def _since(each: Finding, was: Finding) -> Finding:
+    return Finding(
+        **{
+            **{name: getattr(each, name) for name in Finding.__slots__},
+            "start": was.start,
+            "opened_at": was.opened_at,
+            "mark": was.mark,
+        }
+    )
+
+
+def _closed(rule: Rule, was: Finding, now: datetime) -> Finding:
+    return Finding(
+        **{
+            **{name: getattr(was, name) for name in Finding.__slots__},
+            "closed_at": now,
+            "resolution": Resolution.RECOVERED,
+            "audience": tuple(audience(rule)),
+        }
+    )
+
+
+def _watermark(rule: Rule, signals: Signals, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    if signals.counted is None:
+        return
+    limit = timedelta(hours=number(rule, "hours"))
+    if now - signals.counted >= limit:
+        waits = Fraction(int((now - signals.counted).total_seconds()), 3600)
+        evidence = {"value": waits, "threshold": number(rule, "hours"), "since": signals.counted.isoformat()}
+        yield _signal(rule, calendar, signals.counted + limit, evidence, mark=f"@{signals.counted.isoformat()}")
+
+
+def _share(rule: Rule, num: int, den: int, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    """Find more than so many of a hundred, and at least so many."""
+    share = number(rule, "share")
+    if den < rule.minimum or num < number(rule, "count", 1) or 100 * num <= share * den:
+        return
+    evidence = {"num": num, "den": den, "value": Fraction(num, den), "threshold": Fraction(share, 100)}
+    yield _signal(rule, calendar, now, evidence, mark=f"@{now.isoformat()}")
+
+
+def _deliveries(rule: Rule, failing: Iterable[Failing], calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    limit = timedelta(hours=number(rule, "hours"))
+    for each in failing:
+        if now - each.since >= limit:
+            evidence = {
+                "subscription": each.subscription,
+                "since": each.since.isoformat(),
+                "attempts": each.attempts,
+                "error": each.error,
+            }
+            mark = f"{each.subscription}@{each.since.isoformat()}"
+            yield _signal(rule, calendar, each.since + limit, evidence, mark=mark)
+
+
+def _rejects(rule: Rule, hours: Iterable[Hour], calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    """Find hours with many rejected deliveries; those that follow each other are one episode."""
+    share, least = number(rule, "share"), number(rule, "count")
+    bad = sorted(
+        each for each in hours if each.rejected >= least and 100 * each.rejected > share * (each.rejected + each.taken)
+    )
+    runs: list[list[Hour]] = []
+    for each in bad:
+        if runs and each.start - runs[-1][-1].start <= 2 * _HOUR:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    for run in runs:
+        num, taken = sum(each.rejected for each in run), sum(each.taken for each in run)
+        evidence = {
+            "num": num,
+            "den": num + taken,
+            "value": Fraction(num, num + taken),
+            "threshold": Fraction(share, 100),
+        }
+        ended = run[-1].start + 3 * _HOUR
+        start = run[0].start
+        yield _signal(rule, calendar, start, evidence, ended=ended if ended <= now else None, mark=start.isoformat())
+
+
+def _automation(rule: Rule, busy: Iterable[Busy], calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    """Find accounts with more writes, or in more hours of a day, than a person has; quiet days end it."""
+    by_user: dict[str, list[Busy]] = {}
+    for each in sorted(busy):
+        if each.writes >= number(rule, "count") or each.hours >= number(rule, "hours"):
+            by_user.setdefault(each.user, []).append(each)
+    for user, days in by_user.items():
+        runs: list[list[Busy]] = []
+        for each in days:
+            if runs and (each.day - runs[-1][-1].day).days <= QUIET_DAYS:
+                runs[-1].append(each)
+            else:
+                runs.append([each])
+        for run in runs:
+            opened = calendar.end_of(run[0].day) + EVALUATION_DELAY
+            ended = calendar.end_of(run[-1].day + QUIET_DAYS * _DAY) + EVALUATION_DELAY
+            if opened <= now:
+                worst = max(run, key=lambda each: (each.writes, each.hours))
+                evidence = {"active_hours": worst.hours, "writes": worst.writes, "day": worst.day}
+                yield _signal(rule, calendar, opened, evidence, ended if ended <= now else None, Subject("user", user))
+
+
+def _restatements(rule: Rule, restated: Iterable[Restated], calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    """Find numbers that moved by more than so many points after they were final."""
+    for each in restated:
+        if not each.before[1] or not each.after[1] or each.group.kind not in rule.subjects:
+            continue
+        moved = 100 * (Fraction(*each.after) - Fraction(*each.before))
+        if abs(moved) > number(rule, "points"):
+            evidence = {
+                "metric": each.metric,
+                "num": each.after[0],
+                "den": each.after[1],
+                "value": Fraction(*each.after),
+                "threshold": number(rule, "points"),
+                "before": {"num": each.before[0], "den": each.before[1], "value": Fraction(*each.before)},
+                "week": each.week,
+                "points": moved,
+            }
+            ended = each.at + TELLS
+            yield _signal(
+                rule,
+                calendar,
+                each.at,
+                evidence,
+                ended if ended <= now else None,
+                each.group,
+                mark=f"{each.metric}@{each.week.isoformat()}",
+            )
+
+
+def _signal(
+    rule: Rule,
+    calendar: Calendar,
+    opened_at: datetime,
+    evidence: Mapping[str, object],
+    ended: datetime | None = None,
+    subject: Subject = TENANT,
+    *,
+    mark: str | None = None,
+) -> Finding:
+    day = calendar.day_of(opened_at)
+    told = Told(
+        window={"from": day, "to": day},
+        evidence=evidence,
+        names={"group": subject.key, **{name: evidence[name] for name in ("num", "den") if name in evidence}},
+        mark=mark,
+    )
+    episode = Episode(day, opened_at, ended, None if ended is None else Resolution.RECOVERED)
+    return finding(rule, subject, None, episode, told)
