@@ -4,7 +4,7 @@ The API checks options against these shapes, ingest reads them back; an option t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -205,18 +205,26 @@ class Kind(msgspec.Struct, frozen=True):
     """Whether the CRM makes the secret; else we make it when none is given."""
     secret_form: str = "{secret}"  # noqa: S105 - a form, no secret
     """How a secret that we make is spelled."""
+    merges: bool | None = None
+    """Whether it tells which record turned out to be a duplicate. None: as whoever sends declares."""
 
 
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        Kind("dataverse", DataverseOptions, login_hours=72),
-        Kind("odoo", OdooOptions, login_hours=72, in_path=True),
-        Kind("salesforce-outbound", SalesforceOptions, login_hours=96, in_path=True),
-        Kind("salesforce-cdc", SalesforceOptions, login_hours=96),
-        Kind("hubspot", HubspotOptions, login_hours=72, secret_given=True),
-        Kind("pipedrive", PipedriveOptions, login_hours=72, secret_form="uptake:{secret}"),  # noqa: S106 - the same
-        Kind("zoho", Options),
+        Kind("dataverse", DataverseOptions, login_hours=72, merges=False),
+        Kind("odoo", OdooOptions, login_hours=72, in_path=True, merges=False),
+        Kind("salesforce-outbound", SalesforceOptions, login_hours=96, in_path=True, merges=False),
+        Kind("salesforce-cdc", SalesforceOptions, login_hours=96, merges=False),
+        Kind("hubspot", HubspotOptions, login_hours=72, secret_given=True, merges=False),
+        Kind(
+            "pipedrive",
+            PipedriveOptions,
+            login_hours=72,
+            secret_form="uptake:{secret}",  # noqa: S106 - the same
+            merges=True,
+        ),
+        Kind("zoho", Options, merges=False),
         Kind("okta", OktaOptions, login_hours=72),
         Kind("standard-webhooks", CustomOptions, login_hours=72, secret_given=True),
         Kind("segment", AnalyticsOptions, login_hours=72, by_key=True),
@@ -229,6 +237,16 @@ KINDS: Final = {
 
 USUAL_LOGIN_HOURS: Final = 72
 """For sources of logins that are of no kind, or of one that tells of none by itself."""
+
+
+def tells_merges(kinds: Iterable[str], *, told: bool) -> bool:
+    """Return whether sources of ``kinds`` tell which records turned out to be duplicates; ``told``: one ever was.
+
+    A CRM that tells of the record that is left, or of a deletion, says nothing of the one that was a duplicate. Of
+    whoever sends by themselves nobody knows before they do.
+    """
+    tell = {KINDS[kind].merges for kind in kinds if kind in KINDS}
+    return True in tell or (told and False not in tell)
 
 
 def login_hours(kind: str | None) -> int:

@@ -19,6 +19,11 @@ def person_key(tenant: str, user: str | None) -> bytes:
     return f"{tenant}\x00{user or ''}".encode()
 
 
+def alert_key(tenant: str, alert: str) -> bytes:
+    """Return the record key of an alert, so that its changes stay in their order."""
+    return f"{tenant}\x00{alert}".encode()
+
+
 def shard_of(key: bytes, shards: int) -> int:
     """Return the partition of a record key among ``shards`` partitions (CRC-32, stable across languages)."""
     return crc32(key) % shards

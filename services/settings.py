@@ -6,8 +6,10 @@ A bad setting stops the start with one line that names it. ``.env.example`` is t
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,7 @@ class Settings:
     api_port: int = _setting(8080, "Port of the API service.")
     ingest_port: int = _setting(8081, "Port of the ingest service.")
     aggregator_port: int = _setting(8082, "Port of the aggregator's metrics and probes.")
+    notifier_port: int = _setting(8079, "Port of the notifier's metrics and probes.")
     partitions: int = _setting(12, "Partitions of the events topic; fixed when the topic is created.")
     replication: int = _setting(1, "Replicas of each topic; 3 in production.")
     state_dir: Path = _setting(Path(".uptake"), "Where a service keeps its own files (ingest: what it knew of keys).")
@@ -51,7 +54,7 @@ class Settings:
     )
     batch_records: int = _setting(10_000, "The most records an aggregator takes into one transaction.")
     cycle_ms: int = _setting(200, "The least time between two rounds of small batches, in milliseconds.")
-    evaluate_seconds: float = _setting(1.0, "The least time between two evaluations of one tenant, in seconds.")
+    evaluate_seconds: float = _setting(0.2, "The least time between two evaluations of one tenant, in seconds.")
     measure_seconds: float = _setting(0.1, "The least time between two times that a tenant is measured, in seconds.")
     session_ms: int = _setting(30_000, "Kafka session time-out of an aggregator, in milliseconds.")
     retention_activity_days: int = _setting(90, "How long single events are kept, in days; tenants may want less.")
@@ -59,7 +62,25 @@ class Settings:
         396, "How long is kept what single people did on a day or in a week, in days."
     )
     retention_aggregate_days: int = _setting(1827, "How long the numbers of groups are kept, in days.")
+    retention_delivery_days: int = _setting(30, "How long it is kept who was told what, in days.")
     retention_letter_days: int = _setting(90, "How long dead letters are kept, in days.")
+    delivery_networks: str = _setting(
+        "",
+        "Networks that deliveries may go to beside the public ones: 10.1.0.0/16, comma separated. http only there.",
+    )
+    delivery_proxy: str = _setting(
+        "", "The proxy that deliveries go through, http://host:port; it looks up names, and guards your networks."
+    )
+    delivery_seconds: float = _setting(15.0, "How long a delivery may take, from look-up to answer, in seconds.")
+    links_url: str = _setting(
+        "", "Base address of the API as people reach it, for links in messages; empty: alerts are named without one."
+    )
+    smtp_host: str = _setting("", "The server that mails go through; empty: no mails are sent.")
+    smtp_port: int = _setting(587, "Its port.")
+    smtp_security: str = _setting("starttls", "How mails are secured on the way to it: starttls, tls or none.")
+    smtp_user: str = _setting("", "Whom to log in as; empty: without.")
+    smtp_password: str = _setting("", "The password for that.")
+    mail_from: str = _setting("uptake@localhost", "The address that mails are from.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
 
 
@@ -83,14 +104,27 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         if kind in (int, float) and values[entry.name] <= 0:
             raise SettingError(f"{name}={text!r} must be greater than zero")
     settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what can be read and not be used."""
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise SettingError(f"UPTAKE_LOG_LEVEL={settings.log_level!r} is none of DEBUG, INFO, WARNING, ERROR")
+    try:
+        tuple(ip_network(part.strip()) for part in settings.delivery_networks.split(",") if part.strip())
+    except ValueError as error:
+        raise SettingError(f"UPTAKE_DELIVERY_NETWORKS={settings.delivery_networks!r}: {error}") from error
+    if settings.smtp_security not in {"starttls", "tls", "none"}:
+        raise SettingError(f"UPTAKE_SMTP_SECURITY={settings.smtp_security!r} is none of starttls, tls, none")
+    if not re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", settings.mail_from):
+        raise SettingError(f"UPTAKE_MAIL_FROM={settings.mail_from!r} is no e-mail address")
     if settings.seal_key:
         try:
             read_seal_key(settings.seal_key)
         except ValueError as error:
             raise SettingError(f"UPTAKE_SEAL_KEY {error}") from error
-    return settings
 
 
 def environment(settings: Settings) -> dict[str, str]:
