@@ -6,11 +6,14 @@ Builders write what the services' own code would have written; nothing here stan
 import itertools
 from datetime import UTC, date, datetime
 from typing import Any, TypeAlias
+from uuid import UUID, uuid4
 
 from deploy.kafka.node import Node
-from schemas.events import Record, encode
+from schemas.events import Event, EventData, Record, encode
 from schemas.topics import EVENTS, person_key, shard_of
 from services import kafka, postgres
+from services.aggregator.domain.facts import Claimed
+from services.aggregator.store import activity, partitions
 from services.embedded import Broker
 from tests.oracle import Entry
 
@@ -68,6 +71,23 @@ async def append(
                 await appender.append(topic, shard, batch)
     finally:
         await appender.stop()
+
+
+async def keep(
+    tx: postgres.Connection,
+    at: datetime = NOON,
+    kind: str = "crm.record.updated",
+    *,
+    tenant: str = "acme",
+    identity: UUID | None = None,
+    source: str = "crm",
+    **data: Any,
+) -> None:
+    """Keep an event as the owner of a shard does, and count it nowhere."""
+    await partitions.make(tx, [at.date()])
+    told = EventData(**{"user": "ada", "origin": "ui", **data})
+    claimed = Claimed(Event(tenant, source, "", kind, at, told), at, (identity or uuid4()).bytes, at)
+    await activity.keep(tx, [claimed])
 
 
 async def add_tenant(connection: postgres.Connection, tenant: str = "acme", **settings: Any) -> None:

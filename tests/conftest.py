@@ -22,11 +22,12 @@ from tests import counts, order
 from tests.builders import SHARDS, LogServer
 from tests.databases import TEMPLATE, Databases
 from tests.ingest import npm
+from tests.notifier import alertmanager
 from tests.stack import Stack
 
-LACKS = {"kafka": node.missing(), "npm": npm.missing()}
+LACKS = {"kafka": node.missing(), "npm": npm.missing(), "debian": alertmanager.missing()}
 """By marker: what is missing to run such tests."""
-SUITES = {"kafka": "on Apache Kafka", "npm": "with libraries from npm"}
+SUITES = {"kafka": "on Apache Kafka", "npm": "with libraries from npm", "debian": "with programs from Debian"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 

@@ -25,7 +25,7 @@ class Stack:
     def start(self, *, kafka: str = "", database: str = "", aggregators: int = 1, **settings: object) -> dict[str, Any]:
         """Start it and return the ready line. Engines not named are the embedded ones. ``settings``: UPTAKE_*."""
         command = [sys.executable, "-m", "services.cli", "up", "--data-dir", str(self.state)]
-        command += ["--api-port", "0", "--ingest-port", "0", "--aggregator-port", "0"]
+        command += ["--api-port", "0", "--ingest-port", "0", "--aggregator-port", "0", "--notifier-port", "0"]
         command += ["--aggregators", str(aggregators)]
         command += ["--kafka", kafka] if kafka else []
         command += ["--database", database] if database else []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.demo.verdict import STORY
 from services.simulator import events, false_alarms, known_alerts, stage
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +49,9 @@ def test_the_demo_finds_every_known_alert_and_no_other(told: subprocess.Complete
     known = known_alerts(story)
     totals = re.search(r"^ *all +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) *$", told.stdout, re.MULTILINE)
 
-    assert summary["alerts"] == Counter(alert.rule for alert in known)
+    assert {rule: number for rule, number in summary["alerts"].items() if rule in STORY} == Counter(
+        alert.rule for alert in known
+    )
     assert totals is not None
     assert [int(total) for total in totals.groups()] == [len(known), len(known), 0, 0, len(false_alarms(story))]
 

@@ -36,6 +36,7 @@ def test_the_wheel_holds_every_module_and_the_migrations(wheel: list[str]) -> No
 
     assert set(modules) <= set(wheel)
     assert "schemas/migrations/env.py" in wheel
+    assert {"schemas/rules/adoption.yaml", "schemas/rules/operations.yaml"} <= set(wheel)
     assert "schemas/migrations/versions/0001_the_first_tables.py" in wheel
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -9,11 +10,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 import uvicorn
+import uvloop
 
 from services import settings as configuration
 from services.api import app as application
 from services.api import edge
 from services.api.store.keys import ensure_admin_key
+from services.api.streams import Streams
+from services.egress import checker, networks_of
 from services.guard import GuardedProtocol
 from services.observability import start_logging
 from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Pool, close_pool, wait_for_pool
@@ -22,9 +26,12 @@ from services.settings import SettingError, Settings
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS: Final = 8
+CONNECTIONS: Final = 9
+"""One of them listens."""
 STATEMENT_SECONDS: Final = 20.0
 DRAIN_SECONDS: Final = 5
+_GARBAGE: Final = 50_000
+"""A page of values is thousands of objects and no cycle; looking for cycles after every 700 would cost more than it."""
 
 
 class _Guarded(GuardedProtocol):
@@ -61,7 +68,12 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     pool = await wait_for_pool(
-        settings.database, name="uptake-api", stop=stop, max_size=CONNECTIONS, statement_seconds=STATEMENT_SECONDS
+        settings.database,
+        name="uptake-api",
+        stop=stop,
+        max_size=CONNECTIONS,
+        statement_seconds=STATEMENT_SECONDS,
+        tidy=True,
     )
     try:
         await _ensure_key(pool, settings, stop)
@@ -71,6 +83,7 @@ async def _serve(settings: Settings) -> None:
             partitions=settings.partitions,
             seal_key=settings.seal_key,
             ingest_url=settings.public_url or f"http://{settings.host}:{settings.ingest_port}",
+            check_url=checker(networks_of(settings.delivery_networks), proxied=bool(settings.delivery_proxy)),
             kept_days={
                 "activity": settings.retention_activity_days,
                 "people": settings.retention_people_days,
@@ -93,15 +106,19 @@ async def _serve(settings: Settings) -> None:
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )
         )
-        await _until_stopped(server, stop)
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: no collection looks at it again
+        gc.set_threshold(_GARBAGE, 20, 20)
+        await _until_stopped(server, stop, app.state.streams)
     finally:
         await close_pool(pool)
 
 
-async def _until_stopped(server: Server, stop: asyncio.Event) -> None:
+async def _until_stopped(server: Server, stop: asyncio.Event, streams: Streams) -> None:
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    streams.end()
     server.should_exit = True
     stopping.cancel()
     await serving
@@ -113,7 +130,7 @@ def main() -> None:
         settings = configuration.load()
         start_logging("api", settings.log_level)
         with contextlib.suppress(asyncio.CancelledError):  # stopped before Postgres came
-            asyncio.run(_serve(settings))
+            uvloop.run(_serve(settings))
     except (SettingError, *DATABASE_ERRORS) as error:
         sys.exit(f"{error}")
 

@@ -82,7 +82,7 @@ async def put(request: Request, user: str, caller: Manager) -> Response:
     except msgspec.MsgspecError as error:
         raise ProblemError(400, "The body is not valid JSON in UTF-8.") from error
     except ValueError as error:
-        raise invalid(f"The absences {error}.", pointer="") from error
+        raise invalid(f"absences: {error}.", pointer="") from error
     async with writing(caller.pool) as connection:
         await store.alone(connection, caller.tenant.id)
         before = (await imports.with_absences(connection, caller.tenant.id, [user])).get(user)

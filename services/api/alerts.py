@@ -1,6 +1,6 @@
-"""``/v1/alerts``: what the rules found, with its evidence and its history. People answer by acknowledging."""
+"""``/v1/alerts``: what the rules found, with its evidence and its history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -10,16 +10,17 @@ from starlette.responses import Response
 
 from schemas.alerts import item
 from services.api import cursors
-from services.api.auth import Caller, Reader, Responder
-from services.api.hiding import Curtain, curtain
-from services.api.problems import conflict, invalid, not_found
+from services.api.auth import Caller, Reader
+from services.api.problems import invalid, not_found
 from services.api.shapes import Cursor, Limit, Shown, bound_of, example, page, reply
 from services.api.store import alerts as store
-from services.api.store import lines, tenants
 from services.api.store.alerts import Place, Sight
 from services.api.store.people import log_accesses
 from services.api.store.sessions import writing
 from services.postgres import Connection, Row
+from services.sight import NAMES, curtain_of
+from services.sight import told as seen_of
+from services.sight.store import lines
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
 
@@ -55,6 +56,13 @@ class AlertShown(Shown):
     audience: list[dict[str, Any]]
     action: str
     links: dict[str, str]
+    acknowledged_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    snooze_reason: str | None = None
+    assignee: str | None = None
+    plan_on: date | None = None
+    escalation: int = 0
+    useful: bool | None = None
     episode: int
     revision: int
 
@@ -67,7 +75,10 @@ class AlertPage(Shown):
 
 
 class ChangeShown(Shown):
-    """One change of an alert, and the alert after it. ``actor`` is the evaluator or the id of a key."""
+    """One change of an alert, and the alert after it. ``actor`` is the evaluator or the id of a key.
+
+    ``detail``: what somebody said with it: a note, a reason, until when, by which day.
+    """
 
     seq: int
     kind: str
@@ -75,6 +86,7 @@ class ChangeShown(Shown):
     actor: str
     as_of: datetime
     at: datetime
+    detail: dict[str, Any]
     alert: AlertShown
 
 
@@ -101,10 +113,6 @@ class Filters(Shown):
     limit: int = Field(default=100, ge=1, le=1000, description="The most items of one page.")
 
 
-NAMES: Final = "people"
-"""Where evidence names single persons."""
-TEAMS: Final = "worst_teams"
-OWN_TEAM: Final = "team_connected"
 EXACT: Final = {"state", "rule", "severity", "tier", "subject_kind", "wave"}
 
 
@@ -127,6 +135,13 @@ SHOWN: Final[dict[str, Any]] = {
     "audience": [{"role": "sponsor", "person": "dustin"}],
     "action": "The sponsor speaks to the managers of the lowest teams today.",
     "links": {"self": "/v1/alerts/5b0c6c6d7a2f4e1b9a30", "history": "/v1/alerts/5b0c6c6d7a2f4e1b9a30/history"},
+    "acknowledged_at": None,
+    "snoozed_until": None,
+    "snooze_reason": None,
+    "assignee": None,
+    "plan_on": None,
+    "escalation": 0,
+    "useful": None,
     "episode": 1,
     "revision": 0,
 }
@@ -137,11 +152,13 @@ _CHANGE: Final = {
     "actor": "evaluator",
     "as_of": "2026-03-05T23:00:00Z",
     "at": "2026-03-05T23:00:01Z",
+    "detail": {},
     "alert": SHOWN,
 }
 
 
-async def _sight(caller: Caller, connection: Connection) -> Sight:
+async def sight_of(caller: Caller, connection: Connection) -> Sight:
+    """Return which alerts this key may see."""
     line, teams = await caller.line(connection), None
     if line is not None:
         teams = await lines.teams(connection, caller.tenant.id, line, await caller.today(connection))
@@ -155,38 +172,17 @@ def _bound(text: str | None, caller: Caller, parameter: str) -> datetime | None:
         raise invalid(f"{parameter} {error}.", parameter=parameter) from error
 
 
-def _visible(body: dict[str, Any], caller: Caller, hidden: Curtain) -> dict[str, Any]:
-    """Return ``body`` without the teams in its evidence that are hidden, or names where no single persons are shown."""
-    evidence, span = dict(body["evidence"]), _span(body)
-    if TEAMS in evidence:
-        told = [(team, ("team", str(team["team"]))) for team in evidence[TEAMS]]
-        evidence[TEAMS] = [team for team, group in told if not hidden.hides(group, *span, team["den"])]
-    own = evidence.get(OWN_TEAM)
-    if own and hidden.hides(("team", str(evidence.get("team"))), *span, own["den"]):
-        evidence[OWN_TEAM] = None
-    if not caller.sees_individuals:
-        evidence.pop(NAMES, None)
-    return {**body, "evidence": evidence}
+def published(row: Row) -> dict[str, Any]:
+    """Return an alert as it is published, with what is shown here only: why it is left alone."""
+    return {**item(row), "snooze_reason": row["snooze_reason"]}
 
 
-def _span(body: Mapping[str, Any]) -> tuple[date, date]:
-    return tuple(date.fromisoformat(str(body["window"][end])) for end in ("from", "to"))  # type: ignore[return-value]
-
-
-async def _curtain(connection: Connection, caller: Caller, bodies: Sequence[Mapping[str, Any]]) -> Curtain:
-    """Return what is hidden of the teams that ``bodies`` tell of."""
-    telling = [body for body in bodies if {TEAMS, OWN_TEAM} & set(body["evidence"])]
-    if not telling:
-        return Curtain(caller.tenant.min_group)
-    spans = [_span(body) for body in telling]
-    return await curtain(connection, caller.tenant, min(first for first, _ in spans), max(last for _, last in spans))
-
-
-async def _told(connection: Connection, caller: Caller, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+async def told_to(connection: Connection, caller: Caller, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return alerts as this key may see them. Whom they name is written to the access log."""
-    hidden = await _curtain(connection, caller, bodies)
-    seen = [_visible(body, caller, hidden) for body in bodies]
+    hidden = await curtain_of(connection, caller.tenant, bodies)
+    seen = [seen_of(body, hidden, individuals=caller.sees_individuals) for body in bodies]
     named = {body["subject"]["key"] for body in seen if body["subject"]["kind"] == "user"}
+    named.update(body["assignee"] for body in seen if body.get("assignee"))
     named.update(*(body["evidence"].get(NAMES, ()) for body in seen if body["subject"]["kind"] == "wave"))
     await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/alerts", sorted(named))
     return seen
@@ -203,11 +199,11 @@ async def show_all(caller: Reader, asked: Annotated[Filters, Query()]) -> Respon
         raise cursors.strange()
     limit, more = asked.limit, None
     async with writing(caller.pool) as connection:
-        sight = await _sight(caller, connection)
+        sight = await sight_of(caller, connection)
         rows = await store.page(
             connection, caller.tenant.id, sight, filters, opened=opened, after=after, limit=limit + 1
         )
-        items = await _told(connection, caller, [item(row) for row in rows[:limit]])
+        items = await told_to(connection, caller, [published(row) for row in rows[:limit]])
     if len(rows) > limit:
         more = cursors.encode(question, Place(rows[limit - 1]["opened_at"], rows[limit - 1]["id"]))
     return page(items, more)
@@ -217,10 +213,10 @@ async def show_all(caller: Reader, asked: Annotated[Filters, Query()]) -> Respon
 async def show(alert: str, caller: Reader) -> Response:
     """Show one alert."""
     async with writing(caller.pool) as connection:
-        row = await store.find(connection, caller.tenant.id, alert, await _sight(caller, connection))
+        row = await store.find(connection, caller.tenant.id, alert, await sight_of(caller, connection))
         if row is None:
             raise not_found()
-        shown = (await _told(connection, caller, [item(row)]))[0]
+        shown = (await told_to(connection, caller, [published(row)]))[0]
     return reply(shown)
 
 
@@ -232,32 +228,16 @@ async def show_history(alert: str, caller: Reader, cursor: Cursor = None, limit:
     if not 0 <= after < 1 << 62:
         raise cursors.strange()
     async with writing(caller.pool) as connection:
-        if await store.find(connection, caller.tenant.id, alert, await _sight(caller, connection)) is None:
+        if await store.find(connection, caller.tenant.id, alert, await sight_of(caller, connection)) is None:
             raise not_found()
         rows = await store.history(connection, caller.tenant.id, alert, after, limit + 1)
-        bodies = await _told(connection, caller, [row["body"] for row in rows[:limit]])
+        bodies = await told_to(connection, caller, [row["body"] for row in rows[:limit]])
     more = cursors.encode(question, rows[limit - 1]["seq"]) if len(rows) > limit else None
-    return page([_change(row, body) for row, body in zip(rows, bodies, strict=False)], more)
+    return page([_change(row, body, caller) for row, body in zip(rows, bodies, strict=False)], more)
 
 
-def _change(row: Row, body: dict[str, Any]) -> dict[str, Any]:
-    return {**{name: row[name] for name in ("seq", "kind", "state", "actor", "as_of", "at")}, "alert": body}
-
-
-@router.post("/{alert}/acknowledge", response_model=AlertShown, responses=example({**SHOWN, "state": "acknowledged"}))
-async def acknowledge(alert: str, caller: Responder) -> Response:
-    """Say that somebody takes care. Once more changes nothing; what is resolved cannot be acknowledged."""
-    tenant = caller.tenant
-    async with writing(caller.pool) as connection:
-        row = await store.find(connection, tenant.id, alert, await _sight(caller, connection), lock=True)
-        if row is None:
-            raise not_found()
-        if row["state"] == "resolved":
-            raise conflict("This alert is resolved.")
-        if row["state"] != "acknowledged":
-            now = await tenants.now_of(connection, tenant, caller.now) or caller.now
-            row = await store.acknowledge(connection, tenant.id, alert, now)
-            actor, body = caller.principal.key_id, item(row)
-            await store.remember(connection, tenant.id, alert, kind="acknowledged", actor=actor, as_of=now, body=body)
-        shown = (await _told(connection, caller, [item(row)]))[0]
-    return reply(shown)
+def _change(row: Row, body: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    told = {name: row[name] for name in ("seq", "kind", "state", "actor", "as_of", "at", "detail")}
+    if not caller.sees_individuals:
+        told["detail"] = {name: value for name, value in row["detail"].items() if name != "person"}
+    return {**told, "alert": body}

@@ -19,11 +19,19 @@ from starlette.responses import Response
 from services.api import (
     absences,
     alerts,
+    annotations,
+    answers,
     backfills,
+    backtests,
+    contacts,
     dead_letters,
+    deliveries,
+    diagnoses,
     directory,
     erasures,
     explain,
+    feed_pages,
+    feeds,
     fields,
     instruments,
     keys,
@@ -34,8 +42,11 @@ from services.api import (
     privacy,
     probes,
     quality,
+    rules,
     sources,
     status,
+    stream,
+    subscriptions,
     tenants,
     waves,
     windows,
@@ -49,10 +60,14 @@ from services.api.scim import groups as scim_groups
 from services.api.scim import rules as scim_rules
 from services.api.scim import users as scim_users
 from services.api.scim.errors import answer
+from services.api.streams import Streams
+from services.egress import CheckUrl, checked
 from services.postgres import POISON, UNAVAILABLE, Pool
 
 log = logging.getLogger(__name__)
 
+END_SECONDS: Final = 3.0
+"""How long what runs beside the requests may take to end."""
 SCIM: Final = (scim_users, scim_groups, scim_discovery, scim_rules)
 RESOURCES: Final = (
     tenants,
@@ -72,7 +87,18 @@ RESOURCES: Final = (
     erasures,
     people,
     privacy,
+    stream,
     alerts,
+    diagnoses,
+    feeds,
+    feed_pages,
+    annotations,
+    answers,
+    backtests,
+    rules,
+    subscriptions,
+    deliveries,
+    contacts,
     dead_letters,
     status,
     backfills,
@@ -124,22 +150,25 @@ def create(
     seal_key: str = "",
     ingest_url: str = "http://127.0.0.1:8081",
     kept_days: Mapping[str, int] | None = None,
+    check_url: CheckUrl = checked,
 ) -> FastAPI:
     """Return the application on ``pool``.
 
     ``partitions``: the shards, until the installation has noted them; ``seal_key``: empty for the installation's own;
-    ``ingest_url``: how CRMs reach ingest; ``kept_days``: for how long each tier of data is kept.
+    ``ingest_url``: how CRMs reach ingest; ``kept_days``: for how long each tier of data is kept;
+    ``check_url``: whether deliveries may go to an address.
     """
     measured = instruments.make()
     adoption = Adoption()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(adoption.keep_fresh(pool, clock))
+        tasks = [asyncio.create_task(adoption.keep_fresh(pool, clock)), asyncio.create_task(app.state.streams.run())]
         yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        app.state.streams.end()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=END_SECONDS)
 
     app = FastAPI(
         title="Uptake",
@@ -153,7 +182,8 @@ def create(
     app.state.pool, app.state.clock, app.state.partitions = pool, clock, partitions
     app.state.seal_key, app.state.ingest_url = seal_key, ingest_url
     app.state.instruments, app.state.adoption = measured, adoption
-    app.state.kept_days = kept_days or {}
+    app.state.kept_days, app.state.check_url = kept_days or {}, check_url
+    app.state.streams = Streams(lambda: (app.state.pool, app.state.clock()))
     for resource in RESOURCES:
         for route in resource.router.routes:
             if isinstance(route, APIRoute):

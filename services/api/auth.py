@@ -4,7 +4,7 @@ A key is looked up at every request, so a revocation holds from the next one on.
 as if it did not exist; what it may know of but not do is 403.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -12,13 +12,14 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPBearer
 
-from services.api.credentials import matches, parse
+from services.api.credentials import Credential, matches, parse
 from services.api.days import local_day
 from services.api.problems import ProblemError, invalid, not_found, unauthorised
-from services.api.store import keys, lines, tenants
-from services.api.store.sessions import Walled, reading
+from services.api.store import keys, tenants
+from services.api.store.sessions import Walled, glancing
 from services.api.store.tenants import Tenant
 from services.postgres import Connection, Pool
+from services.sight.store import lines
 
 _described = HTTPBearer(auto_error=False, bearerFormat="upt_<id>_<secret>", description="A key made by POST /v1/keys.")
 
@@ -103,10 +104,17 @@ async def principal_of(request: Request, connection: Connection) -> Principal:
     Raises:
         ProblemError: none, more than one, or one that is unknown, expired or revoked.
     """
+    credential = _credential(request)
+    return _principal(request, credential, await keys.find(connection, credential.id) if credential else None)
+
+
+def _credential(request: Request) -> Credential | None:
     given = request.headers.getlist("authorization")
     scheme, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    credential = parse(text.strip(" ")) if scheme.lower() == "bearer" else None
-    row = await keys.find(connection, credential.id) if credential else None
+    return parse(text.strip(" ")) if scheme.lower() == "bearer" else None
+
+
+def _principal(request: Request, credential: Credential | None, row: Mapping[str, Any] | None) -> Principal:
     right = matches(credential.secret if credential else "", row["secret_hash"] if row else bytes(32))
     if credential is None or row is None or not right or row["revoked_at"] is not None:
         raise unauthorised()
@@ -124,14 +132,12 @@ def _permit(principal: Principal, *scopes: str, bound: bool) -> Principal:
     return principal
 
 
-async def _tenant(connection: Connection, principal: Principal, named: str | None) -> Tenant:
+def _in(found: Tenant | None, principal: Principal, named: str | None) -> Tenant:
+    """Return the tenant that was ``found``, if the key may know of it."""
     wanted = named or principal.tenant
     if wanted is None:
         raise invalid("An admin key names the tenant with the header Uptake-Tenant.", parameter="Uptake-Tenant")
-    if principal.tenant not in (None, wanted):
-        raise not_found()
-    found = await tenants.find(connection, wanted)
-    if found is None:
+    if found is None or principal.tenant not in (None, wanted):
         raise not_found()
     return found
 
@@ -144,10 +150,13 @@ def needs(*scopes: str, bound: bool) -> Callable[..., Coroutine[Any, Any, Caller
         uptake_tenant: Annotated[str | None, Header(description="The tenant, for an admin key.", max_length=64)] = None,
         _described_key: Annotated[object, Depends(_described)] = None,
     ) -> Caller:
-        state = request.app.state
-        async with reading(state.pool) as connection:
-            principal = _permit(await principal_of(request, connection), *scopes, bound=bound)
-            tenant = await _tenant(connection, principal, uptake_tenant)
+        state, credential = request.app.state, _credential(request)
+        key, found = None, None
+        if credential is not None:
+            async with glancing(state.pool) as connection:
+                key, found = await keys.find_in(connection, credential.id, uptake_tenant or None)
+        principal = _permit(_principal(request, credential, key), *scopes, bound=bound)
+        tenant = _in(found, principal, uptake_tenant)
         return Caller(principal, tenant, Walled(state.pool, tenant.id), state.clock())
 
     return caller
@@ -157,7 +166,7 @@ def holds(scope: str) -> Callable[..., Coroutine[Any, Any, Principal]]:
     """Return the dependency that lets a key with ``scope`` pass, whatever its tenant."""
 
     async def principal(request: Request, _described_key: Annotated[object, Depends(_described)] = None) -> Principal:
-        async with reading(request.app.state.pool) as connection:
+        async with glancing(request.app.state.pool) as connection:
             return _permit(await principal_of(request, connection), scope, bound=scope == "read")
 
     return principal

@@ -1,10 +1,12 @@
 """Values with how they changed against a baseline: by how much, and which people are behind it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any, Final
+
+import msgspec
 
 from services.api.auth import Caller
 from services.api.metric_items import changed, item, windowed
@@ -43,10 +45,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """When the group went live, and how its tenant counts days."""
+    """When the group went live, how its tenant counts days, and on which day an annotation begins."""
 
     go_live: date | None
     policy: Policy
+    annotations: Mapping[str, date] = field(default_factory=dict)
 
 
 def checked(metric: Metric, baseline: str | None, window: str) -> Comparison | None:
@@ -71,12 +74,14 @@ async def items(
 ) -> list[dict[str, Any]]:
     """Return ``asked`` as JSON shows it, each with its change."""
     ground = await ground_of(caller, connection, gathered.wanted.group)
+    if comparison.baseline.startswith(ANNOTATION):
+        ground = replace(ground, annotations=await store.annotated(connection, caller.tenant.id))
     weeks = {of: _weeks(comparison.counted, of, gathered) for of in {one.of for one in asked}}
     found = []
     for one in asked:
         told = gathered.teller.answer(one)
         base = _base(comparison.baseline, weeks[one.of], one.span.start, ground, gathered)
-        shown = item(told, gathered.wanted.group, caller.tenant.time_zone)
+        shown = msgspec.structs.asdict(item(told, gathered.wanted.group, caller.tenant.time_zone))
         change = await _change(caller, connection, comparison, gathered, told, base)
         found.append(_shown(comparison, shown, change, base, caller))
     return found
@@ -115,10 +120,15 @@ def _told(told: Answer) -> bool:
 
 
 def _base(baseline: str, weeks: Sequence[Week], before: date, ground: Ground, gathered: Gathered) -> Week | None:
-    if baseline == WEEK1:
-        first = baselines.week1(weeks, ground.go_live, ground.policy)
-        return first if first is not None and first.start < before else None
-    return baselines.trailing4(weeks, before, gathered.scene) if baseline == TRAILING4 else None
+    if baseline == TRAILING4:
+        return baselines.trailing4(weeks, before, gathered.scene)
+    start = ground.go_live
+    if baseline.startswith(ANNOTATION):
+        start = ground.annotations.get(baseline.removeprefix(ANNOTATION))
+        if start is None:
+            return None
+    first = baselines.week1(weeks, start, ground.policy)
+    return first if first is not None and first.start < before else None
 
 
 async def _change(
@@ -133,7 +143,7 @@ async def _change(
     if not _told(told) or told.num is None or not told.den:
         return told.reason or "no_expected_people"
     if base is None:
-        return "missing_annotations" if comparison.baseline.startswith(ANNOTATION) else "missing_baseline"
+        return "missing_baseline"
     change = Change((base.num, base.den), (told.num, told.den))
     wanted = gathered.wanted
     if comparison.counted.code not in BY_PERSON or wanted.as_is or wanted.as_of is not None:

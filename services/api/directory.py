@@ -11,7 +11,6 @@ from services.api import cursors, imports
 from services.api.auth import Caller, Manager, Reader
 from services.api.changes import When
 from services.api.days import local_day
-from services.api.hiding import curtain
 from services.api.people_file import people_of_csv, people_of_json
 from services.api.problems import ProblemError
 from services.api.shapes import Cursor, Day, Filter, Limit, Shown, example, page, reply
@@ -19,6 +18,7 @@ from services.api.store import people as store
 from services.api.store import tenants
 from services.api.store.sessions import reading, writing
 from services.postgres import Row
+from services.sight import curtain
 
 router = APIRouter(prefix="/v1/directory", tags=["directory"])
 

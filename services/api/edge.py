@@ -19,6 +19,10 @@ MOST_BYTES: Final = 1 << 20
 MOST_BYTES_AT: Final = {"/v1/directory/people": 64 << 20, "/scim/v2/Groups": 8 << 20}
 """Larger bodies are taken at these addresses and below them."""
 MOST_RUNNING: Final = 256
+TAGGED: Final = ("/v1/", "/feeds/")
+STREAM: Final = "text/event-stream"
+STREAMS: Final = ("/v1/alerts/stream", ".stream")
+"""These last as long as their readers like, and are bounded by themselves."""
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
@@ -36,6 +40,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
+        if scope["path"].endswith(STREAMS):
+            await self._answer(exchange)
+            return
         started = time.perf_counter()
         self._running += 1
         self._instruments.running.set(self._running)
@@ -56,6 +63,11 @@ class Edge:
         method = exchange.scope["method"] if exchange.scope["method"] in METHODS else "other"
         self._instruments.requests.labels(method, route, str(exchange.status)).inc()
         self._instruments.seconds.labels(route).observe(seconds)
+
+
+def tag_of(body: bytes) -> str:
+    """Return the ETag of what a read answers."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
 def most_bytes(path: str) -> int:
@@ -104,7 +116,7 @@ class Exchange:
             headers["X-Content-Type-Options"] = "nosniff"
             headers.setdefault("Cache-Control", "private, no-cache")
             headers.add_vary_header("Authorization, Uptake-Tenant")
-            if self.scope["method"] == "GET" and message["status"] == 200 and self.scope["path"].startswith("/v1/"):  # noqa: PLR2004
+            if self.scope["method"] == "GET" and message["status"] == 200 and self._is_whole(headers):  # noqa: PLR2004
                 self._held = message
                 return
         elif self._held is not None:
@@ -115,9 +127,14 @@ class Exchange:
             return
         await self._send(message)
 
+    def _is_whole(self, headers: Headers) -> bool:
+        """Tell whether the answer is a read that ends."""
+        streamed = headers.get("content-type", "").startswith(STREAM)
+        return self.scope["path"].startswith(TAGGED) and not streamed
+
     async def _send_read(self, start: Message) -> None:
         headers = MutableHeaders(scope=start)
-        tag = f'"{hashlib.blake2b(self._body, digest_size=12).hexdigest()}"'
+        tag = tag_of(self._body)
         headers["ETag"] = tag
         body = self._body
         if _matches(Headers(scope=self.scope).getlist("if-none-match"), tag):

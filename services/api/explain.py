@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, NamedTuple
 
+import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
@@ -162,7 +163,8 @@ def _one(metric: Metric, of: str | None) -> str | None:
 
 async def _explained(caller: Caller, connection: Connection, gathered: Gathered, asked: Asked, look: Look) -> Found:
     told = gathered.teller.answer(asked._replace(metric=_shown_as(asked.metric)))
-    body = item(told, gathered.wanted.group, caller.tenant.time_zone) | {"metric": asked.metric.id}
+    body = msgspec.structs.asdict(item(told, gathered.wanted.group, caller.tenant.time_zone))
+    body["metric"] = asked.metric.id
     body["individuals"] = caller.sees_individuals
     if told.reason in _CLOSED:
         return Found(body)

@@ -16,12 +16,12 @@ from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, Metric
 
 from services.api import waves as wave_answers
 from services.api.days import local_day
-from services.api.hiding import Curtain, curtain
 from services.api.store import gauges as store
 from services.api.store import tenants, windows
 from services.api.store.sessions import reading
 from services.api.store.tenants import Tenant
 from services.postgres import DATABASE_ERRORS, Connection, Pool, Row
+from services.sight import Curtain, curtain
 
 log = logging.getLogger(__name__)
 

@@ -105,7 +105,7 @@ def _from(held: Sequence[Licence], given: Sequence[Licence], day: date) -> tuple
 def switched(held: Sequence[Licence], today: date | None, *, active: bool) -> tuple[Licence, ...]:
     """Return the licences after somebody said whether the person is ``active``; ``today`` None: nothing has happened.
 
-    The first day of a licence stays. One that ends holds to yesterday; one that would then be empty is none. One that
+    The first day of a licence stays. One that ends holds to the end of today; one that began today was none. One that
     is opened again has no gap.
     """
     if active == lasts(held, today):
@@ -115,13 +115,13 @@ def switched(held: Sequence[Licence], today: date | None, *, active: bool) -> tu
     if today is None:
         return ()
     kept = [licence for licence in held if licence.start < today]
-    return tuple(licence._replace(last=min(licence.last or _END, today - _DAY)) for licence in kept)
+    return tuple(licence._replace(last=min(licence.last or _END, today)) for licence in kept)
 
 
 def lasts(held: Sequence[Licence], today: date | None) -> bool:
-    """Return whether a person's licence is not over: it lasts, or is still to begin."""
+    """Return whether a person's licence lasts beyond ``today``, or is still to begin."""
     last = held[-1].last if held else date.min
-    return last is None or (today is not None and last >= today)
+    return last is None or (today is not None and last > today)
 
 
 def courses(licences: Iterable[Licence]) -> list[tuple[date, date | None, object]]:

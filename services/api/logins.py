@@ -90,6 +90,7 @@ async def declare(source: str, body: LoginsChange, caller: Collector) -> Respons
         if not await store.declare_logins(connection, caller.tenant.id, source, body.until):
             raise not_found()
         await tenants.bump(connection, caller.tenant.id)
+        await tenants.judge(connection, caller.tenant.id, launches=True)
         row = await store.logins(connection, caller.tenant.id, source)
         now = await tenants.now_of(connection, caller.tenant, caller.now) or caller.now
     return reply(_shown(row, now))

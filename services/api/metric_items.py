@@ -5,6 +5,8 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import Any, Final
 
+import msgspec
+
 from services.api.scenes import windows_of
 from services.api.shapes import Rate, Shown, rate
 from services.metrics.answers import Answer
@@ -104,7 +106,7 @@ class ValueShown(Shown):
     revision: int
     window: WindowShown
     excluded: dict[str, int] | None = None
-    beside: dict[str, int | Rate] | None = None
+    beside: dict[str, int | float | Rate] | None = None
     reason: str | None = None
     knowledge_time: datetime | None = None
     change: ChangeShown | None = None
@@ -195,34 +197,63 @@ def catalogued(metric: Metric) -> dict[str, Any]:
     }
 
 
-def windowed(kind: str, span: Interval, time_zone: str) -> dict[str, Any]:
+class Window(msgspec.Struct, gc=False):
+    """A window, quickly written."""
+
+    kind: str
+    start: date
+    end: date | None
+    tz: str
+
+
+class Item(msgspec.Struct):
+    """A value, quickly written: a page has a thousand. What it is stands at ``ValueShown``."""
+
+    metric: str
+    parameter: dict[str, str] | None
+    dimension: str
+    key: str
+    num: int | None
+    den: int | None
+    value: float | None
+    state: str
+    revision: int
+    window: Window
+    excluded: Mapping[str, int] | None
+    beside: dict[str, int | float | dict[str, Any]] | None
+    reason: str | None
+    knowledge_time: datetime | None
+
+
+def windowed(kind: str, span: Interval, time_zone: str) -> Window:
     """Return a window as JSON shows it."""
-    return {"kind": kind, "start": span.start, "end": span.end, "tz": time_zone}
+    return Window(kind, span.start, span.end, time_zone)
 
 
-def item(answer: Answer, group: tuple[str, str], time_zone: str) -> dict[str, Any]:
+def item(answer: Answer, group: tuple[str, str], time_zone: str) -> Item:
     """Return an answer as JSON shows it."""
     metric, of, window, span = answer.asked
-    named = metric.parameter is not None and of is not None
-    return {
-        "metric": metric.id,
-        "parameter": {metric.parameter.name: of} if named and metric.parameter else None,
-        "dimension": group[0],
-        "key": group[1],
-        "num": answer.num,
-        "den": answer.den,
-        "value": None if answer.reason or not answer.den else (answer.num or 0) * metric.scale / answer.den,
-        "state": answer.state,
-        "revision": answer.revision,
-        "window": windowed(window, span, time_zone),
-        "excluded": answer.excluded,
-        "beside": {name: _beside(value) for name, value in answer.beside.items()} or None,
-        "reason": answer.reason,
-        "knowledge_time": answer.known_at,
-    }
+    num, den, reason, beside = answer.num, answer.den, answer.reason, answer.beside
+    return Item(
+        metric.id,
+        None if of is None or metric.parameter is None else {metric.parameter.name: of},
+        *group,
+        num,
+        den,
+        None if reason or not den else (num or 0) * metric.scale / den,
+        answer.state,
+        answer.revision,
+        Window(window, span.start, span.end, time_zone),
+        answer.excluded,
+        {name: _beside(value) for name, value in beside.items()} if beside else None,
+        reason,
+        answer.known_at,
+    )
 
 
-def _beside(value: int | Value) -> int | dict[str, Any]:
+def _beside(value: int | Fraction | Value) -> int | float | dict[str, Any]:
+    if isinstance(value, Fraction):
+        return float(value)
     return value if isinstance(value, int) else rate(value.num, value.den)
 
 
@@ -231,7 +262,7 @@ def number(value: Fraction | None) -> float | None:
     return None if value is None else float(value)
 
 
-def changed(change: Change, baseline: str, window: Mapping[str, Any]) -> dict[str, Any]:
+def changed(change: Change, baseline: str, window: Window) -> dict[str, Any]:
     """Return a change as JSON shows it."""
     parts = change.parts()
     return {

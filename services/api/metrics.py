@@ -94,12 +94,10 @@ async def _gathered(
 def _page(
     gathered: Gathered, asked: list[Asked], after: Place | None, limit: int, mark: str, caller: Caller
 ) -> Response:
-    chosen = _following(asked, after, limit + 1)
-    items = [
-        item(gathered.teller.answer(one), gathered.wanted.group, caller.tenant.time_zone) for one in chosen[:limit]
-    ]
+    chosen, tell = _following(asked, after, limit + 1), gathered.teller.answer
     more = cursors.encode(mark, _place(chosen[limit - 1])) if len(chosen) > limit else None
-    return page(items, more)
+    group, time_zone = gathered.wanted.group, caller.tenant.time_zone
+    return page([item(tell(one), group, time_zone) for one in chosen[:limit]], more)
 
 
 def _place(asked: Asked) -> Place:
@@ -189,9 +187,9 @@ def _reach(metric: Metric, comparison: Comparison | None) -> timedelta | None:
 
 def _listed(rows: list[dict[str, Any]], after: Place | None, limit: int, mark: str) -> Response:
     """Return one page of ``rows``, which stand in the order of their windows."""
-    following = [row for row in rows if after is None or row["window"]["start"].isoformat() > after.start]
+    following = [row for row in rows if after is None or row["window"].start.isoformat() > after.start]
     shown = following[:limit]
-    more = Place(shown[-1]["metric"], "", shown[-1]["window"]["start"].isoformat()) if len(following) > limit else None
+    more = Place(shown[-1]["metric"], "", shown[-1]["window"].start.isoformat()) if len(following) > limit else None
     return page(shown, None if more is None else cursors.encode(mark, more))
 
 

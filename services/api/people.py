@@ -1,5 +1,6 @@
 """``/v1/people/{user}``: what is known of one person. Whoever looks is written down, and sees no more than they may."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from services.api import imports
 from services.api.absences import AbsenceShown, absence_shown
 from services.api.auth import Caller, Reader
+from services.api.changes import Known
 from services.api.days import day_start, local_day
 from services.api.expected import days_unseen, expected_from, person_of
 from services.api.licences import Licence
@@ -18,6 +20,8 @@ from services.api.spells import BEGINNING
 from services.api.store import links, tenants, waves
 from services.api.store import people as store
 from services.api.store.sessions import writing
+from services.metrics.presence import united
+from services.metrics.shape import Person
 from services.postgres import Connection, Row
 
 router = APIRouter(prefix="/v1/people", tags=["people"])
@@ -147,7 +151,9 @@ async def show(user: str, caller: Reader) -> Response:
         if row is None:
             raise not_found()
         spells = await store.spells(connection, caller.tenant.id, user)
-        held = (await imports.with_absences(connection, caller.tenant.id, [user]))[user]
+        merged = await store.merged(connection, caller.tenant.id, user)
+        known = await imports.with_absences(connection, caller.tenant.id, [user, *(one["user_id"] for one in merged)])
+        held = known[user]
         declared = await waves.every(connection, caller.tenant.id)
         covering = await waves.covering(connection, caller.tenant.id, user)
         activity = await store.activity(connection, caller.tenant.id, user)
@@ -158,13 +164,13 @@ async def show(user: str, caller: Reader) -> Response:
         await store.log_access(connection, caller.tenant.id, caller.principal.key_id, "/v1/people", user)
     fixed = ("name", "email", "kind", "team", "role", "manager", "licensed_from", "licensed_to")
     working = ("time_zone", "calendar", "active_from", "active_to")
-    person = person_of(row, held.spells, held.licences, held.absences or (), declared)
+    person, *others = (_person(facts, known[facts["user_id"]], declared) for facts in (row, *merged))
     return reply(
         {
             "user": user,
             **{name: row[name] for name in fixed},
             "waves": [wave["id"] for wave in covering],
-            "day_zero": expected_from(person, _settings(caller), waves=bool(declared)),
+            "day_zero": expected_from(united(person, others), _settings(caller), waves=bool(declared)),
             **_exact(activity, caller),
             "last_seen_days": days_unseen(person, _settings(caller), seen, now) if seen and now else None,
             **{name: row[name] for name in working},
@@ -175,6 +181,10 @@ async def show(user: str, caller: Reader) -> Response:
             "merged_into": None if decided == user else decided,
         }
     )
+
+
+def _person(facts: Row, held: Known, declared: Sequence[Mapping[str, Any]]) -> Person:
+    return person_of(facts, held.spells, held.licences, held.absences or (), declared)
 
 
 async def _seen(connection: Connection, caller: Caller, user: str) -> Row | None:

@@ -45,6 +45,12 @@ KEPT: Final = (
     Kept("numbers of groups", "to compare weeks and years", "aggregates"),
     Kept("deliveries that could not be used, sealed", "to repair and replay them", "letters"),
     Kept("alerts with their history", "to say why somebody was asked to act", None, _ERASED),
+    Kept(
+        "who was told of which alert, by which message",
+        "to tell nothing twice, and the end to whoever was told the beginning",
+        None,
+        "the alert has ended and the days that deliveries are kept are over, or the person is erased",
+    ),
     Kept("which key looked at whom, and when", "so that looking can be looked into", "people"),
 )
 NEVER: Final = (

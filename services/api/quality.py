@@ -18,6 +18,7 @@ from services.api.problems import not_found
 from services.api.shapes import Rate, Shown, example, rate, reply
 from services.api.store import quality as store
 from services.api.store import tenants
+from services.api.store.people import log_accesses
 from services.api.store.sessions import reading, writing
 from services.postgres import Connection
 
@@ -108,12 +109,14 @@ _latest: Final[dict[str, tuple[tuple[datetime, int, date], Mapping[str, int]]]] 
 """By tenant the last figures, and of which tenant, version and day they are: a request must not count people."""
 
 
-async def group_views(connection: Connection, caller: Caller) -> GroupViews:
-    """Return whether metrics of groups are shown to ``caller``; cheap while the directory stays as it is."""
-    approved_at = await store.approved_at(connection, caller.tenant.id)
+async def group_views(connection: Connection, caller: Caller, approved_at: datetime | None, version: int) -> GroupViews:
+    """Return whether metrics of groups are shown to ``caller``; cheap while the directory stays as it is.
+
+    ``approved_at``: when it was approved as it is; ``version``: how often it was written.
+    """
     if approved_at is not None:
         return GroupViews(enabled=True, below=(), approved_at=approved_at)
-    return _judged(await _figures(connection, caller), None)
+    return _judged(await _figures(connection, caller, version), None)
 
 
 def _judged(figures: Mapping[str, int], approved_at: datetime | None) -> GroupViews:
@@ -125,9 +128,9 @@ def _of(figures: Mapping[str, int], name: str) -> int:
     return figures["managed" if name == "known_manager" else "people"]
 
 
-async def _figures(connection: Connection, caller: Caller) -> Mapping[str, int]:
+async def _figures(connection: Connection, caller: Caller, version: int) -> Mapping[str, int]:
     tenant, today = caller.tenant.id, await caller.today(connection)
-    at = caller.tenant.created_at, await store.version(connection, tenant), today
+    at = caller.tenant.created_at, version, today
     known = _latest.get(tenant)
     if known is None or known[0] != at:
         calendar = bool(caller.tenant.holidays)
@@ -142,7 +145,7 @@ async def show(caller: Reader) -> Response:
         raise not_found()
     tenant = caller.tenant.id
     async with reading(caller.pool) as connection:
-        figures = await _figures(connection, caller)
+        figures = await _figures(connection, caller, await store.version(connection, tenant))
         views = _judged(figures, await store.approved_at(connection, tenant))
         ends = await store.loose_ends(connection, tenant)
         actors = await store.strangers(connection, tenant) if ends["events"] else 0
@@ -170,6 +173,42 @@ async def approve(caller: Manager) -> Response:
     async with writing(caller.pool) as connection:
         await store.approve(connection, caller.tenant.id, caller.now)
         await tenants.bump(connection, caller.tenant.id)
+        await tenants.judge(connection, caller.tenant.id)
         approved_at = await store.approved_at(connection, caller.tenant.id)
-        views = _judged(await _figures(connection, caller), approved_at)
+        figures = await _figures(connection, caller, await store.version(connection, caller.tenant.id))
+        views = _judged(figures, approved_at)
     return reply(_shown(views))
+
+
+class SuspectedShown(Shown):
+    """A day on which a person was active in so many hours that it was rather software."""
+
+    user: str
+    day: date
+    hours: int
+
+
+class SuspectedPage(Shown):
+    """The newest such days."""
+
+    items: list[SuspectedShown]
+
+
+_SUSPECTED: Final = example({"items": [{"user": "interface", "day": "2026-03-05", "hours": 24}]})
+
+
+@router.get("/suspected", response_model=SuspectedPage, responses=_SUSPECTED)
+async def suspected(caller: Reader) -> Response:
+    """List human people who were active in sixteen hours of one of the last 28 days: set their `kind`, if so.
+
+    It names whom the list of people does. Whom it names is written to the access log.
+    """
+    if caller.person is not None:
+        raise not_found()
+    tenant = caller.tenant
+    async with writing(caller.pool) as connection:
+        line, today = await caller.listed(connection), await caller.today(connection)
+        rows = [] if line == [] else await store.tireless(connection, tenant.id, today, tenant.time_zone)
+        named = sorted({row["user"] for row in rows})
+        await log_accesses(connection, tenant.id, caller.principal.key_id, "/v1/directory/quality/suspected", named)
+    return reply({"items": [dict(row) for row in rows]})

@@ -2,7 +2,7 @@
 
 ``settled`` rests on what the owners of the shards wrote after the question was asked, never on end offsets: the log is
 empty behind them, no change of the directory waits, what followed from all this is measured up to today, and the rules
-saw the last version.
+saw the last version and judged whom it concerned.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ EVERY: Final = 0.05
 DEFAULT_WAIT: Final = 2.0
 """Long enough for every shard to be asked once."""
 RECORDS_SECONDS: Final = 1.0
-"""How long records are waited for when all else is settled: no rule rests on them, and a tenant may have many."""
+"""How long records are waited for when all else is settled: a tenant may have many, and they are told as of a week."""
 QUIET_AFTER: Final = timedelta(hours=24)
 
 
@@ -104,13 +104,21 @@ async def show(
     wanted: int | None = None
     queued_by: datetime | None = None
     soiled_by: datetime | None = None
+    measured_by: datetime | None = None
     wall = caller.now if caller.tenant.clock == "wall" else None
     async with reading(caller.pool) as connection:
         asked_at = await store.moment(connection)
     while True:
         async with reading(caller.pool) as connection:
             progress = await store.progress(
-                connection, caller.tenant.id, asked_at, queued_by, soiled_by, wall, records=loop.time() < spare
+                connection,
+                caller.tenant.id,
+                asked_at,
+                queued_by,
+                soiled_by,
+                wall,
+                records=loop.time() < spare,
+                measured_by=measured_by,
             )
             if queued_by is None and lag(progress, partitions) == 0:  # what is queued later has another cause
                 queued_by = progress["moment"]
@@ -122,7 +130,9 @@ async def show(
             judged = wanted is not None and (progress["evaluated"] or 0) >= wanted
             if judged and soiled_by is not None:
                 spare = min(spare, loop.time() + RECORDS_SECONDS)
-            done = judged and measured
+            if measured_by is None and measured:  # whom the rules are to judge anew is queued by then
+                measured_by = progress["moment"]
+            done = judged and measured and not progress["unjudged"]
             if done or loop.time() >= until:
                 now = await tenants.now_of(connection, caller.tenant, caller.now) or caller.now
                 counts = dict(await store.counts(connection, caller.tenant.id))

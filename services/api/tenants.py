@@ -205,6 +205,7 @@ async def change(request: Request, tenant: str, body: TenantChange, principal: M
             raise conflict(f"{' and '.join(moved)} cannot change any more: days were counted by it.")
         changed = await store.change(connection, tenant, _columns(settings, present.name))
         await store.bump(connection, tenant)
+        await store.judge(connection, tenant)
         if any(getattr(changed, name) != getattr(present, name) for name in store.MEASURED_BY):
             await directory.soil_all(connection, tenant)
         if changed.min_group > present.min_group:

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from services.api import cursors
 from services.api.auth import Caller, Manager, Reader
-from services.api.hiding import Curtain, curtain
 from services.api.once import OnceKey, once
 from services.api.problems import conflict, not_found
 from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, example, page, rate, reply
@@ -19,6 +18,7 @@ from services.api.store import waves as store
 from services.api.store.people import log_accesses
 from services.api.store.sessions import writing
 from services.postgres import Connection, Row
+from services.sight import Curtain, curtain
 
 router = APIRouter(prefix="/v1/waves", tags=["waves"])
 
@@ -124,6 +124,7 @@ async def create(body: NewWave, caller: Manager, key: OnceKey) -> Response:
             if row is None:
                 raise conflict("A wave with this id exists.")
             await tenants.bump(connection, caller.tenant.id)
+            await tenants.judge(connection, caller.tenant.id)
             await directory.soil_all(connection, caller.tenant.id)
             return shown(row)
 

@@ -10,15 +10,16 @@ from starlette.responses import Response
 from services.api import cursors
 from services.api.auth import Caller, Reader
 from services.api.days import final_before, local_day, window_state
-from services.api.hiding import Curtain, curtain
 from services.api.problems import invalid
 from services.api.shapes import FIRST_DAY, Cursor, Day, Filter, Limit, Rate, Shown, example, page, rate
-from services.api.store import lines, tenants
+from services.api.store import tenants
 from services.api.store import windows as store
 from services.api.store.metrics import silences
 from services.api.store.sessions import reading
 from services.api.store.windows import Place, Question
 from services.postgres import Connection
+from services.sight import Curtain, curtain
+from services.sight.store import lines
 
 router = APIRouter(prefix="/v1/windows", tags=["windows"])
 

@@ -19,10 +19,9 @@ from schemas.fields import DEFAULT, FieldRegistry
 from services.api import cursors
 from services.api.auth import Caller, Reader
 from services.api.days import local_day
-from services.api.hiding import curtain
 from services.api.problems import not_found
 from services.api.shapes import Shown, example, reply
-from services.api.store import fields, hiding, people, tenants
+from services.api.store import fields, people, tenants
 from services.api.store import worklists as store
 from services.api.store.sessions import writing
 from services.api.store.worklists import Asked, Told
@@ -30,6 +29,8 @@ from services.metrics.histories import OPEN, WON, State, Timeline
 from services.metrics.policies import RecordPolicy, policies
 from services.metrics.standing import Reason, handoff_reasons, reasons
 from services.postgres import Connection
+from services.sight import curtain
+from services.sight.store import hidden as hiding
 
 router = APIRouter(prefix="/v1/worklists", tags=["metrics"])
 

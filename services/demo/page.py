@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.demo import sentences
-from services.demo.verdict import TAKEN_BACK, Verdict
+from services.demo.verdict import STORY, TAKEN_BACK, Verdict, counts, told
 from services.simulator import Known, Story, plot
 
 Item = dict[str, Any]
@@ -68,7 +68,10 @@ def closing(
     yield Padding(_teams(shown.windows["team"]), (0, 2), expand=False)
     yield _heading("Alerts", "what the product says, and what to do next")
     names = {person.user: person.name for person in story.people}
-    yield Padding(_alerts([a for a in shown.alerts if a.get("resolution") != TAKEN_BACK], names), (0, 2), expand=False)
+    standing = [alert for alert in shown.alerts if alert.get("resolution") != TAKEN_BACK]
+    yield Padding(_alerts(told(standing), names), (0, 2), expand=False)
+    if others := counts(alert for alert in standing if alert["rule"] not in STORY):
+        yield Padding(sentences.beside(others), (0, 2), expand=False)
     yield _heading("Against the story", "every alert it is known to hold, compared by rule, subject and tier")
     yield Padding(_against(verdict), (0, 2), expand=False)
     yield Padding(sentences.silence(verdict.taken_back, story), (1, 2, 0, 2), expand=False)

@@ -66,6 +66,12 @@ def silence(taken_back: Sequence[Item], story: Story) -> str:
     )
 
 
+def beside(others: Mapping[str, int]) -> str:
+    """Return how many alerts other rules raised."""
+    listed = ", ".join(f"{number} {rule}" for rule, number in others.items())
+    return f"Other rules, which the story was not written for: {listed}."
+
+
 def counters(status: Item) -> str:
     """Return what was counted, copies and strangers included."""
     return (
@@ -83,7 +89,7 @@ def _wave(facts: Item) -> str:
     if latest and latest["n"] > facts["n"]:
         later = f" By D+{latest['n']} it was {latest['num']} of {latest['den']}."
     rate, wanted = _percent(facts["value"]), _percent(facts["threshold"])
-    return f"{rate}, the target is {wanted}; furthest behind: {behind}.{later}"
+    return f"{rate}, the target is {wanted}{f'; furthest behind: {behind}' if behind else ''}.{later}"
 
 
 def _drop(facts: Item) -> str:

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from services import simulator
 from services.demo import page
 from services.demo.stack import Stack
-from services.demo.verdict import compare, counts
+from services.demo.verdict import compare, counts, told
 from services.simulator import Story, plot
 
 TENANT: Final = "demo"
@@ -44,7 +44,7 @@ async def tell(ready: dict[str, str], *, quiet: bool) -> dict[str, Any]:
         sent = await _replay(stack, story, console)
         shown = await _read(stack)
     seconds = round(perf_counter() - began, 1)
-    verdict = compare(simulator.known_alerts(story), shown.alerts)
+    verdict = compare(simulator.known_alerts(story), told(shown.alerts))
     summary = {
         "events": sent,
         "people": len(story.people),

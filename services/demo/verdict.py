@@ -11,6 +11,23 @@ Alert = dict[str, Any]
 
 TAKEN_BACK: Final = "restated"
 """The resolution of an alert that later facts no longer support: raised on what had not arrived yet."""
+STORY: Final = frozenset(
+    {
+        "user-not-connected-d2",
+        "user-never-logged-in-d3",
+        "wave-connection-d1-below-target",
+        "wave-connection-d3-emergency",
+        "wave-connection-d5-below-target",
+        "adoption-drop-vs-week1",
+        "source-silent",
+    }
+)
+"""The rules that the story is told for: of these, and of no others, every alert is known."""
+
+
+def told(alerts: Iterable[Alert]) -> list[Alert]:
+    """Return the alerts of the rules that the story is told for."""
+    return [alert for alert in alerts if alert["rule"] in STORY]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from services.api.hiding import Curtain
+from services.sight import Curtain
 
 NORTH = ("team", "North")
 FIRST, LAST = date(2026, 2, 2), date(2026, 3, 2)

@@ -99,12 +99,13 @@ def test_the_standing_licence_is_the_one_that_covers_the_day_or_the_next_or_the_
     assert standing((), day(0)) is None
 
 
-def test_who_is_switched_off_has_no_licence_from_today_on() -> None:
+def test_who_is_switched_off_has_a_licence_until_the_end_of_the_day() -> None:
     held = (Licence(day(0), day(4)), Licence(day(10), None), Licence(day(50), None))
 
     off = switched(held[:2], day(20), active=False)
-    assert off == (held[0], Licence(day(10), day(19)))
+    assert off == (held[0], Licence(day(10), day(20)))
     assert lasts(off, day(20)) is False
+    assert switched(off, day(20), active=False) == switched(off, day(20), active=False) == off
     assert switched(off, day(25), active=True) == (held[0], Licence(day(10), None))
     assert switched((Licence(day(20), None),), day(20), active=False) == ()
     assert switched((), day(20), active=True) == (Licence(day(20), None),)

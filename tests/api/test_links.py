@@ -52,6 +52,16 @@ async def test_merging_decides_queues_and_writes_down_who_did_it(api: Client, po
     assert await pool.fetchval("select version from tally where shard = -1") is not None
 
 
+async def test_a_person_shows_the_day_zero_of_the_earliest_entry_merged_into_theirs(api: Client, pool: Pool) -> None:
+    await pool.execute("update licence set licensed_from = '2026-03-16' where user_id = 'anna'")
+    await pool.execute("update licence set licensed_from = '2026-02-02' where user_id = 'bo'")
+    assert (await api.get("/v1/people/anna")).json()["day_zero"] == "2026-03-16"
+
+    await api.post(MERGE, json={"user": "anna", "aliases": ["bo"]})
+
+    assert (await api.get("/v1/people/anna")).json()["day_zero"] == "2026-02-02"
+
+
 async def test_merging_again_changes_nothing_and_merging_elsewhere_moves(api: Client, pool: Pool) -> None:
     await api.post(MERGE, json={"user": "anna", "aliases": ["hub-1"]})
     await pool.execute("delete from directory_change")

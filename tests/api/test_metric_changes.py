@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
+
 from services.postgres import Pool
 from tests.api.conftest import Client
 from tests.api.numbers import MONDAY, add_cells, add_contribution, hide, measure, week
@@ -105,7 +107,10 @@ async def test_the_trailing_base_and_annotations(api: Client, pool: Pool) -> Non
     await add_cells(pool, [("M25", week(1), 35, 100)])
 
     trailing = await values(api, "dq.valid_completeness", baseline="trailing4")
-    noted = await values(api, "dq.score", baseline="annotation:7")
+    unknown = await values(api, "dq.score", baseline="annotation:7")
+    begun = {"id": "reset", "kind": "reset", "title": "Fewer fields", "starts_on": str(week(-1) - timedelta(days=2))}
+    assert (await api.post("/v1/annotations", json=begun)).status_code == 201
+    noted = await values(api, "dq.valid_completeness", baseline="annotation:reset")
 
     assert trailing[1]["change"] | {"window": None} == {
         "baseline": "trailing4",
@@ -121,7 +126,10 @@ async def test_the_trailing_base_and_annotations(api: Client, pool: Pool) -> Non
         "parts": None,
         "reason": None,
     }
-    assert noted[1]["change"] == {"baseline": "annotation:7", "reason": "missing_annotations"}
+    assert unknown[1]["change"] == {"baseline": "annotation:7", "reason": "missing_baseline"}
+    told = noted[1]["change"]
+    assert (str(week(-1)) in told["window"].values(), told["num"]) == (True, 60)
+    assert told["relative"] == pytest.approx(1 - 35 / 60)
 
 
 async def test_a_level_is_told_with_its_gates_and_the_first_question(api: Client, pool: Pool) -> None:

@@ -523,3 +523,72 @@ async def test_the_ends_of_time_are_answered(api: Client, pool: Pool, metric: st
     for day in ("1900-01-01", "2200-12-31"):
         why = await api.get("/v1/metrics/adoption.daily_rate/explain", params={**GROUP, "at": day})
         assert why.status_code == 200, why.text
+
+
+async def test_no_duplicates_are_an_answer_only_where_a_source_would_tell_of_them(api: Client, pool: Pool) -> None:
+    await measure(pool)
+    await add_cells(pool, [("M30", week(0), 0, 50)])
+
+    async def told() -> tuple[Any, ...]:
+        first = (await values(api, "dq.duplicate_rate"))[0]
+        return first["num"], first["den"], first["value"], first["reason"]
+
+    assert await told() == (None, None, None, "missing_merges")
+    sql = "insert into source (id, tenant, kind, secrets) values ($1, 'acme', $1, '{}')"
+    await pool.execute(sql, "hubspot")
+    assert await told() == (None, None, None, "missing_merges")
+    await pool.execute(sql, "pipedrive")
+    assert await told() == (0, 50, 0.0, None)
+
+
+async def test_beside_unused_licences_stands_what_they_cost_a_month(api: Client, pool: Pool) -> None:
+    await measure(pool)
+    await add_cells(pool, [("M8", week(0), 2, 9), ("M8c", week(0), 998_050, 4_491_000), ("M8", week(1), 2, 9)])
+
+    first, second, *_ = await values(api, "licence.unused_share")
+
+    assert (first["num"], first["beside"]) == (2, {"cost_unused": 99.805})
+    assert second["beside"] is None
+
+
+async def test_of_weeks_before_the_first_event_nothing_was_counted(api: Client, pool: Pool) -> None:
+    await measure(pool)
+    await pool.execute("delete from measured_week where week < $1", week(1))
+    await add_cells(pool, [("M11", week(1), 3, 4), ("M1:3", week(1), 3, 4)])
+
+    weekly = [item["reason"] for item in await values(api, "adoption.weekly_rate")]
+    connected = [item["reason"] for item in await values(api, "access.connected_by", n="3")]
+
+    assert weekly[:2] == ["missing_activity", None]
+    assert connected[0] == "missing_activity"
+
+
+async def test_what_adds_up_is_told_with_whole_steps_to_who_sees_no_single_people(
+    api: Client, pool: Pool, connect: Connect
+) -> None:
+    await measure(pool)
+    await pool.execute("update tenant set min_group = 3, individual_visibility = 'off'")
+    monday = week(4)
+    told = [(week(0), 6, 9, week(0)), (week(1), 1, 1, None), (week(2), 1, 1, week(3)), (week(3), 2, 3, week(3))]
+    for day, num, den, step in [
+        *told,
+        (monday, 1, 2, monday + timedelta(days=1)),
+        (monday + timedelta(days=1), 1, 2, None),
+    ]:
+        await add_cells(pool, [("M1:3", day, num, den)])
+        await pool.execute("update metric_cell set step = $2 where day = $1", day, step)
+    await add_cells(pool, [("M1:5", week(1), 3, 4)])
+    asked = {"to": str(monday), "n": "3"}
+
+    reader = connect(await key(api, "read"))
+    shown = [(item["num"], item["den"]) for item in await values(reader, "access.connected_by", **asked)]
+    (waiting, *_) = await values(reader, "access.connected_by", **asked | {"n": "5", "from": str(week(1))})
+    await api.patch("/v1/tenants/acme", json={"privacy": {"min_group": 4}})
+    closed = {item["reason"] for item in await values(reader, "access.connected_by", **asked)}
+    await pool.execute("update tenant set individual_visibility = 'manager'")
+    everything = [(item["num"], item["den"]) for item in await values(reader, "access.connected_by", **asked)]
+
+    assert shown == [(6, 9), (6, 9), (6, 9), (9, 13), (9, 13)]
+    assert (waiting["num"], waiting["reason"]) == (None, "suppressed")
+    assert closed == {"suppressed"}, "until it is found out what steps of so many people are"
+    assert everything == [(6, 9), (7, 10), (8, 11), (10, 14), (11, 16)]

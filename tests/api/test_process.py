@@ -64,7 +64,9 @@ def test_it_serves_with_the_given_key_and_ends_cleanly(database: str, started: l
     headers = {"Authorization": f"Bearer {KEY}", "Uptake-Tenant": "acme"}
     assert httpx.get(f"{process.url}/v1/status?wait=0", headers=headers).json()["settled"] is False
 
-    status, said = process.stop()
+    with httpx.stream("GET", f"{process.url}/v1/alerts/stream", headers=headers, timeout=20) as follower:
+        status, said = process.stop()
+        assert next(follower.iter_lines()) == "retry: 2000"
     assert status == 0
     assert KEY not in said
     assert all(json.loads(line)["service"] == "api" for line in said.splitlines())

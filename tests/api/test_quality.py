@@ -101,3 +101,44 @@ async def test_a_bound_key_does_not_see_it_and_only_who_manages_approves(api: Cl
     assert (await bound.get("/v1/directory/quality")).status_code == 404
     assert (await reader.get("/v1/directory/quality")).status_code == 200
     assert (await reader.post("/v1/directory/quality/approve")).status_code == 403
+
+
+async def test_who_never_sleeps_is_suspected_to_be_software(api: Client, pool: Pool, connect: Connect) -> None:
+    people = [{**LICENSED, "user": user} for user in ("anna", "bo", "cy", "dee")]
+    await api.put("/v1/directory/people", json=[*people, {**LICENSED, "user": "robot", "kind": "service"}])
+    await pool.execute(
+        "create table activity_20260225 partition of activity for values from ('2026-02-25') to ('2026-02-28')"
+    )
+    await pool.execute("insert into person_link values ('acme', 'bo-2', 'bo', 'email')")
+    worked = [
+        ("anna", 24, "ui"),
+        ("robot", 24, "ui"),
+        ("cy", 15, "ui"),
+        ("dee", 24, "api"),
+        ("bo", 12, "ui"),
+        ("bo-2", 24, "ui"),
+    ]
+    for user, hours, origin in worked:
+        await pool.execute(
+            """insert into activity (tenant, user_id, at, identity, kind, source, origin, received_at)
+               select 'acme', $1, '2026-02-25 00:30Z'::timestamptz + n * interval '1 hour', gen_random_uuid(), 'crm.x',
+                   's', $3, now() from generate_series(0, $2 - 1) n""",
+            user,
+            hours,
+            origin,
+        )
+    await pool.execute(
+        """insert into person_day (tenant, user_id, day, events, first_at, last_at)
+           select 'acme', u, '2026-02-25', 24, '2026-02-25 00:30Z', '2026-02-25 23:30Z'
+           from unnest(array['anna', 'bo', 'cy', 'dee', 'robot']) u"""
+    )
+    path = "/v1/directory/quality/suspected"
+
+    assert (await api.get(path)).json()["items"] == [
+        {"user": user, "day": "2026-02-25", "hours": 24} for user in ("anna", "bo")
+    ]
+    assert await pool.fetchval("select array_agg(subject order by subject) from access_log") == ["anna", "bo"]
+
+    await api.patch("/v1/tenants/acme", json={"privacy": {"individual_visibility": "off"}})
+    read = (await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["read"]})).json()["key"]
+    assert (await connect(read).get(path)).json()["items"] == []

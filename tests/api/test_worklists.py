@@ -2,14 +2,12 @@
 
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from services.aggregator.store import partitions
 from services.postgres import Connection, Pool, transaction
 from tests.api.conftest import Client, Connect
-from tests.builders import NOON, add_person, add_tenant
+from tests.builders import NOON, add_person, add_tenant, keep
 
 DAY = timedelta(days=1)
 WEEK = date(2026, 3, 2)
@@ -17,23 +15,10 @@ LINE = {"ada": "bo", "eve": "bo", "cy": None, "bo": None}
 
 
 async def tell(tx: Connection, record: str, kind: str = "updated", at: datetime = NOON, **more: Any) -> None:
-    """Keep what an event says of a record, as the aggregator does."""
-    told = {
-        "tenant": "acme",
-        "user_id": "ada",
-        "at": at,
-        "identity": uuid4(),
-        "kind": f"crm.record.{kind}",
-        "source": "/hooks/crm",
-        "origin": "ui",
-        "object": "opportunity",
-        "record": record,
-        "received_at": at,
-        **more,
-    }
-    await partitions.make(tx, [at.date()])
-    places = ", ".join(f"${n}" for n in range(1, len(told) + 1))
-    await tx.execute(f"insert into activity ({', '.join(told)}) values ({places})", *told.values())
+    """Keep what an event says of a record."""
+    await keep(
+        tx, at, f"crm.record.{kind}", **{"source": "/hooks/crm", "object": "opportunity", "record": record, **more}
+    )
 
 
 async def deal(
@@ -110,7 +95,7 @@ async def test_a_record_waits_for_what_its_policy_asks(api: Client, desk: Pool) 
 
 async def test_whoever_makes_a_record_for_somebody_else_does_not_own_it(api: Client, desk: Pool) -> None:
     async with transaction(desk) as tx:
-        await tell(tx, "made", "created", NOON - timedelta(hours=1), behalf="eve", fields={"Amount": "empty"})
+        await tell(tx, "made", "created", NOON - timedelta(hours=1), on_behalf_of="eve", fields={"Amount": "empty"})
         await counted(tx, "opportunity\tmade", "ada", "north")
 
     assert [item["owner"] for item in (await listed(api))["items"]] == [None]

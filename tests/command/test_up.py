@@ -87,7 +87,8 @@ def test_what_dies_is_started_again_and_all_goes_on(running: Stack, name: str) -
 
 
 def test_a_data_directory_serves_one_at_a_time(running: Stack, uptake: Run) -> None:
-    second = uptake("up", "--data-dir", running.state, "--api-port", 0, "--ingest-port", 0, "--aggregator-port", 0)
+    ports = [part for name in ("api", "ingest", "aggregator", "notifier") for part in (f"--{name}-port", 0)]
+    second = uptake("up", "--data-dir", running.state, *ports)
 
     assert second.returncode == 1
     assert second.stderr.splitlines()[-1] == (

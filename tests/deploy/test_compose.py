@@ -13,7 +13,7 @@ from services.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
-OURS = {"migrate", "topics", "ingest", "aggregator", "api"}
+OURS = {"migrate", "topics", "ingest", "aggregator", "api", "notifier"}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,7 @@ def test_services_start_after_the_preparations_and_those_after_the_engines(stack
         ("ingest", "topics"): "service_completed_successfully",
         ("aggregator", "topics"): "service_completed_successfully",
         ("api", "topics"): "service_completed_successfully",
+        ("notifier", "topics"): "service_completed_successfully",
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from schemas import places
 from schemas.field_checks import problems
 from schemas.fields import DEFAULT, FieldPolicy, FieldRegistry, ObjectFields, folded
-from schemas.sources import KINDS, CustomOptions
+from schemas.sources import KINDS, CustomOptions, tells_merges
 from services.metrics.policies import policies
 
 NAMES_OF_CRMS = {
@@ -184,3 +184,26 @@ def test_what_answers_nothing_is_folded_before_it_is_compared() -> None:
         "placeholder",
         "placeholder",
     )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told", "known"),
+    [
+        ([], False, False),
+        ([], True, True),
+        (["custom"], False, False),
+        (["custom", "segment"], True, True),
+        (["hubspot"], True, False),
+        (["salesforce-cdc", "custom"], True, False),
+        (["pipedrive"], False, True),
+        (["pipedrive", "hubspot"], False, True),
+        (["of-a-newer-version"], False, False),
+    ],
+)
+def test_that_nothing_was_merged_is_known_only_where_somebody_would_tell(
+    kinds: list[str],
+    *,
+    told: bool,
+    known: bool,
+) -> None:
+    assert tells_merges(kinds, told=told) is known

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,12 @@ def test_an_alert_as_everybody_sees_it_is_valid() -> None:
             "evidence": {"num": 6, "den": 12, "value": 0.5, "threshold": 0.7},
             "audience": [{"role": "sponsor", "person": "u1"}],
             "action": "The sponsor speaks today with the managers of the teams furthest behind.",
+            "acknowledged_at": opened_at,
+            "snoozed_until": None,
+            "assignee": "u2",
+            "plan_on": date(2026, 3, 9),
+            "escalation": 1,
+            "useful": None,
             "episode": 1,
             "revision": 0,
         }

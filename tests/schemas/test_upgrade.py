@@ -2,11 +2,14 @@
 
 import random
 from collections import defaultdict
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from services import migrate, postgres
+from services.aggregator.store.records import histories
 from services.api.store import windows
+from services.metrics.histories import Change
 
 FIRST = date(2026, 1, 1)
 SPAN = 120
@@ -119,3 +122,46 @@ async def test_what_revision_0002_kept_of_people_has_a_history_afterwards(empty_
         ("odd", None, None, None, None),
         ("sync", None, None, None, None),
     ]
+
+
+ACTIVITY_OF_0003 = """
+insert into activity (tenant, user_id, at, identity, kind, source, origin, environment, behalf, object, record,
+    owner, stage, close_date, forecast, fields, received_at)
+select 'acme', u, $1::timestamptz + n * interval '12 hours', lpad(n::text, 32, '0')::uuid, k, 'crm', 'ui', e, b, o, r,
+    'eve', 'Offer', '2026-05-01', 'commit', '{"Amount": "filled"}', $1
+from (values (1, 'ada', 'crm.record.created', null, null, 'deal', '1'),
+    (2, 'ada', 'crm.record.updated', null, 'bo', 'deal', '1'),
+    (3, '', 'crm.record.updated', null, null, 'deal', '1'),
+    (4, 'ada', 'crm.record.updated', 'sandbox', null, 'deal', '1'),
+    (5, 'ada', 'crm.task.done', null, null, 'deal', '1'),
+    (6, 'ada', 'crm.record.viewed', null, null, 'deal', null)) as v(n, u, k, e, b, o, r)
+"""
+
+
+async def test_what_revision_0003_kept_of_records_is_their_history_afterwards(empty_database: str) -> None:
+    await migrate.upgrade(empty_database, "0003")
+    connection = await postgres.connect(empty_database, name="tests")
+    await connection.execute("insert into tenant (id, name) values ('acme', 'Acme')")
+    first = datetime(2026, 3, 2, tzinfo=UTC)
+    for day in range(4):
+        low, high = (first + timedelta(days=day + more) for more in (0, 1))
+        await connection.execute(
+            f"create table activity_{low:%Y%m%d} partition of activity for values from ('{low}') to ('{high}')"
+        )
+    await connection.execute(ACTIVITY_OF_0003, first)
+    await connection.execute(
+        "insert into measured (tenant, since, week, day, until) values ('acme', $1, $1, $1, $2)", first.date(), first
+    )
+
+    await migrate.upgrade(empty_database)
+    told = (await histories(connection, "acme", ["deal\t1"], first + timedelta(days=9)))["deal\t1"].changes
+    kept = await connection.fetchval("select count(*) from activity")
+    await connection.close()
+
+    said = ("eve", "Offer", date(2026, 5, 1), "commit", {"amount": "filled"})
+    assert sorted(told) == [
+        Change(first + timedelta(hours=12 * number), str(UUID(int=number)), f"crm.record.{kind}", user, "ui", *said)
+        for number, kind, user in [(1, "created", "ada"), (2, "updated", None), (3, "updated", None)]
+    ]
+    assert kept == 6
+    await migrate.check(empty_database)

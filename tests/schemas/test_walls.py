@@ -7,7 +7,7 @@ from sqlalchemy import Table
 
 from schemas.tables import metadata
 from services import migrate, postgres
-from services.api.store.sessions import Walled, reading, writing
+from services.api.store.sessions import Walled, glancing, reading, writing
 from services.embedded import Postgres
 from services.postgres import Connection, Pool
 from tests.databases import Databases
@@ -15,8 +15,13 @@ from tests.databases import Databases
 WALLED = [table.name for table in metadata.sorted_tables if "tenant" in table.columns] + ["tenant", "idempotency"]
 SHARED = {"claimed", "installation", "letter_position", "log_gap", "position"}
 """Tables that belong to no tenant: identities as hashes, and how far the log was read."""
-ALSO = {"dead_letter": {"shard": "1"}, "person_link": {"how": "'email'"}}
-"""What a check of the table wants."""
+ALSO = {
+    "dead_letter": {"shard": "1"},
+    "person_link": {"how": "'email'"},
+    "feed": {"token_hash": "gen_random_uuid()::text::bytea"},
+    "delivery_attempt": {"delivery": "(select coalesce(max(delivery), 0) + 1 from delivery_attempt)"},
+}
+"""What a check of the table wants, or a key across tenants."""
 ROWS = {"tenant": ("id", "{0}"), "idempotency": ("scope", "key/waves/{0}")}
 
 
@@ -117,6 +122,37 @@ async def test_nothing_of_a_session_stays_behind(wall: Pool) -> None:
         assert await tx.fetchval("select current_user") != "uptake_tenant"
         assert not await tx.fetchval("select current_setting('uptake.tenant', true)")
         assert await tx.fetchval("select count(*) from tenant") == 2
+
+
+async def test_nothing_stays_behind_in_a_pool_that_puts_nothing_back(wall: Pool, postgres_server: Postgres) -> None:
+    name = await wall.fetchval("select current_database()")
+    pool = await postgres.connect_pool(postgres_server.url(name), name="tests", max_size=1, tidy=True)
+    try:
+        for way in (reading, writing):
+            async with way(Walled(pool, "acme")) as tx:
+                assert await tx.fetchval("select current_user") == "uptake_tenant"
+            with pytest.raises(postgres.asyncpg.DivisionByZeroError):
+                async with way(Walled(pool, "acme")) as tx:
+                    await tx.execute("select 1 / 0")
+            async with glancing(pool) as connection:
+                assert await connection.fetchval("select count(*) from tenant") == 2
+                assert not await connection.fetchval("select current_setting('uptake.tenant', true)")
+                assert not connection.is_in_transaction()
+    finally:
+        await postgres.close_pool(pool)
+
+
+@pytest.mark.parametrize("tenant", ["acme", "o'neil", "'; drop table tenant; --", "a\\'b"])
+async def test_a_session_is_set_to_its_tenant_whatever_that_is_called(wall: Pool, tenant: str) -> None:
+    for way in (reading, writing):
+        async with way(Walled(wall, tenant)) as tx:
+            assert await tx.fetchval("select current_setting('uptake.tenant')") == tenant
+
+
+async def test_what_reads_writes_nothing(wall: Pool) -> None:
+    with pytest.raises(postgres.asyncpg.ReadOnlySQLTransactionError):
+        async with reading(Walled(wall, "acme")) as tx:
+            await tx.execute("update tenant set name = 'x'")
 
 
 async def test_an_account_that_may_make_no_roles_migrates_and_works(databases: Databases, empty_database: str) -> None:

@@ -1,10 +1,15 @@
-"""Reading alerts and their history, and the one thing that people do to them here: acknowledging."""
+"""Reading alerts and their history, and writing what people do to them.
+
+Whoever adds a change takes ``order`` before any alert is locked: so changes of a tenant are numbered in the order they
+are committed in.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from schemas.alerts import ORDER, WAKE
 from services.postgres import Connection, Row
 
 COLUMNS: Final = (
@@ -29,6 +34,13 @@ COLUMNS: Final = (
     "action",
     "episode",
     "revision",
+    "acknowledged_at",
+    "snoozed_until",
+    "snooze_reason",
+    "assignee",
+    "plan_on",
+    "escalation",
+    "useful",
 )
 _SHOWN: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 
@@ -123,7 +135,7 @@ async def find(connection: Connection, tenant: str, alert: str, sight: Sight, *,
 async def history(connection: Connection, tenant: str, alert: str, after: int, limit: int) -> list[Row]:
     """Return the changes of an alert in order, from the one after ``after`` on."""
     rows: list[Row] = await connection.fetch(
-        """select seq, kind, state, actor, as_of, at, body from alert_change
+        """select seq, kind, state, actor, as_of, at, body, detail from alert_change
            where tenant = $1 and alert = $2 and seq > $3 order by seq limit $4""",
         tenant,
         alert,
@@ -133,23 +145,43 @@ async def history(connection: Connection, tenant: str, alert: str, after: int, l
     return rows
 
 
-async def acknowledge(connection: Connection, tenant: str, alert: str, now: datetime) -> Row:
-    """Mark an open alert as acknowledged."""
+async def order(connection: Connection, tenant: str) -> None:
+    """Let nobody else add changes of the tenant until the transaction ends."""
+    await connection.execute(ORDER, tenant)
+
+
+async def change(
+    connection: Connection, tenant: str, alert: str, columns: Mapping[str, object], now: datetime, *, again: bool
+) -> Row:
+    """Write ``columns`` of an alert; ``again``: the evaluator is to look when it is due next."""
+    sets = "".join(f", {name} = ${n}" for n, name in enumerate(columns, 5))
     return await connection.fetchrow(
-        f"""update alert set state = 'acknowledged', updated_at = $3, revision = revision + 1
+        f"""update alert set updated_at = $3::timestamptz, revision = revision + 1,
+              due_at = case when $4::bool then $3::timestamptz end{sets}
             where tenant = $1 and id = $2 returning {_SHOWN}""",
         tenant,
         alert,
         now,
+        again,
+        *columns.values(),
     )
 
 
 async def remember(
-    connection: Connection, tenant: str, alert: str, *, kind: str, actor: str, as_of: datetime, body: Mapping[str, Any]
+    connection: Connection,
+    tenant: str,
+    alert: str,
+    *,
+    kind: str,
+    actor: str,
+    as_of: datetime,
+    body: Mapping[str, Any],
+    detail: Mapping[str, Any],
 ) -> None:
-    """Add a change to the history of an alert; ``body`` is the alert after it."""
+    """Add a change to the history of an alert, and wake who listens; ``body`` is the alert after it."""
     await connection.execute(
-        "insert into alert_change (tenant, alert, kind, state, actor, as_of, body) values ($1, $2, $3, $4, $5, $6, $7)",
+        """insert into alert_change (tenant, alert, kind, state, actor, as_of, body, detail)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)""",
         tenant,
         alert,
         kind,
@@ -157,4 +189,6 @@ async def remember(
         actor,
         as_of,
         body,
+        dict(detail),
     )
+    await connection.execute(WAKE, tenant)

@@ -1,9 +1,11 @@
 """Keys. Stored is the hash of a secret, never the secret; a revoked key stays, so that its id is never used again."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from services.api.credentials import Credential, digest, matches, mint, parse
+from services.api.store.tenants import Tenant
 from services.postgres import Connection, Row
 from services.settings import SettingError
 
@@ -15,6 +17,24 @@ _ADMIN_LOCK: Final = 0x75707461_6B65_79
 async def find(connection: Connection, key_id: str) -> Row | None:
     """Return a key with the hash of its secret."""
     return await connection.fetchrow(f"select {_COLUMNS}, secret_hash from api_key where id = $1", key_id)
+
+
+_KEY: Final = (*_COLUMNS.split(", "), "secret_hash")
+_TENANT: Final = tuple(Tenant.__slots__)
+_FIND_IN: Final = f"""
+    select {", ".join(f"k.{name}" for name in _KEY)}, {", ".join(f"t.{name}" for name in _TENANT)}
+    from api_key k left join tenant t on t.id = coalesce($2, k.tenant) where k.id = $1"""
+
+
+async def find_in(
+    connection: Connection, key_id: str, tenant: str | None
+) -> tuple[Mapping[str, Any] | None, Tenant | None]:
+    """Return a key with the hash of its secret, and ``tenant`` (None: the key's own), by one statement."""
+    row = await connection.fetchrow(_FIND_IN, key_id, tenant)
+    if row is None:
+        return None, None
+    key, found = row[: len(_KEY)], row[len(_KEY) :]
+    return dict(zip(_KEY, key, strict=True)), None if found[0] is None else Tenant(*found)
 
 
 async def show(connection: Connection, key_id: str, tenant: str | None) -> Row | None:

@@ -107,6 +107,18 @@ async def spells(connection: Connection, tenant: str, user: str) -> list[Row]:
     return rows
 
 
+async def merged(connection: Connection, tenant: str, user: str) -> list[Row]:
+    """Return the other people of the directory who are counted as ``user``."""
+    rows: list[Row] = await connection.fetch(
+        """select p.user_id, p.time_zone, p.calendar, p.active_from, p.active_to
+           from alias a join person p on p.tenant = a.tenant and p.user_id = a.identity
+           where a.tenant = $1 and a.user_id = $2 and a.identity <> a.user_id order by 1""",
+        tenant,
+        user,
+    )
+    return rows
+
+
 async def activity(connection: Connection, tenant: str, user: str) -> Row:
     """Return the first and last instants of a person, and the number of days with an event."""
     return await connection.fetchrow(

@@ -28,7 +28,9 @@ select (select value::int from installation where name = 'shards') as shards,
          or exists (select from measured where tenant = $1 and cut is not null
                     and ($4::timestamptz is null or coalesce(through, timestamptz '-infinity') < $4)) as unmeasured,
        exists (select from measured m where m.tenant = $1 and coalesce(m.until, timestamptz '-infinity') <= case
-         when $6 then $5::timestamptz else (select max(newest) from tally where tenant = $1) end) as behind
+         when $6 then $5::timestamptz else (select max(newest) from tally where tenant = $1) end) as behind,
+       exists (select from to_judge
+               where tenant = $1 and ($8::timestamptz is null or queued_at <= $8)) as unjudged
 """
 
 
@@ -41,6 +43,7 @@ async def progress(
     now: datetime | None,
     *,
     records: bool,
+    measured_by: datetime | None,
 ) -> Row:
     """Return how far everything is, in one snapshot, taken before ``moment``.
 
@@ -48,8 +51,11 @@ async def progress(
     identities, is ``waiting`` that was queued by ``queued_by`` (None: now); ``version`` is what was counted,
     ``evaluated`` what was judged. Something is ``unmeasured`` that was queued by ``soiled_by`` (None: now); time went
     on and the measurer is ``behind``. ``now``: of a tenant on the wall clock. ``records``: these count, too.
+    ``unjudged``: somebody waits for the rules who was queued by ``measured_by`` (None: now).
     """
-    return await connection.fetchrow(_PROGRESS, tenant, asked_at, queued_by, soiled_by, now, now is not None, records)
+    return await connection.fetchrow(
+        _PROGRESS, tenant, asked_at, queued_by, soiled_by, now, now is not None, records, measured_by
+    )
 
 
 async def counts(connection: Connection, tenant: str) -> Row:

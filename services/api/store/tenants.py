@@ -127,3 +127,13 @@ async def bump(connection: Connection, tenant: str) -> None:
            on conflict (tenant, shard) do update set version = tally.version + 1""",
         tenant,
     )
+
+
+async def judge(connection: Connection, tenant: str, *, launches: bool = False) -> None:
+    """Let the rules judge everybody anew; ``launches``: only who connected."""
+    await connection.execute(
+        """insert into to_judge (tenant, kind, key) select $1, 'all', '' where not $2::bool
+           union all select $1, 'launch', id from wave where tenant = $1 and $2""",
+        tenant,
+        launches,
+    )

@@ -32,16 +32,12 @@ where tenant = $1 and kind = 'record' and week >= $2 and subject > $3
 order by subject limit $7
 """
 _TOLD: Final = """
-select object, record, at, identity::text as identity, kind, origin, owner, stage, close_date, forecast, fields, source,
-  case when behalf is null then nullif(user_id, '') end as user_id
-from activity
+select object, record, source,
+  at, identity::text as identity, kind, user_id, origin, owner, stage, close_date, forecast, fields
+from record_change
 where tenant = $1 and object = any($2::text[]) and record = any($3::text[]) and at <= $4
-  and kind like 'crm.record.%' and environment is null
 order by at, identity
 """
-# A record may be as old as all partitions: one plan for any days serves longer than making one each time takes.
-_ONE_PLAN: Final = "set local plan_cache_mode = force_generic_plan"
-_ANY_PLAN: Final = "set local plan_cache_mode = auto"
 _BASES: Final = """
 select object, record, as_of, state from record_base
 where tenant = $1 and object = any($2::text[]) and record = any($3::text[])
@@ -67,21 +63,18 @@ async def told(connection: Connection, tenant: str, subjects: Sequence[str], unt
         if key in found:
             bases[key] = as_of
             found[key] = Told([], restored(state))
-    await connection.execute(_ONE_PLAN)
-    rows = await connection.fetch(_TOLD, tenant, nouns, records, until)
-    await connection.execute(_ANY_PLAN)
-    for noun, record, *rest, source, user in rows:
+    for noun, record, source, *rest in await connection.fetch(_TOLD, tenant, nouns, records, until):
         key = f"{noun}\t{record}"
         if key in found and (key not in bases or rest[0] >= bases[key]):
-            found[key].changes.append(_change(rest, user))
+            found[key].changes.append(_change(rest))
             found[key] = found[key]._replace(source=source)
     return found
 
 
-def _change(rest: Sequence[Any], user: str | None) -> Change:
-    at, identity, kind, origin, owner, stage, close_date, forecast, fields = rest
-    folded = {name.casefold(): state for name, state in fields.items()} if fields else None
-    return Change(at, identity, kind, user, origin, owner, stage, close_date, forecast, folded)
+def _change(told: Sequence[Any]) -> Change:
+    change = Change(*told)
+    fields = change.fields
+    return change._replace(fields={name.casefold(): state for name, state in fields.items()} if fields else None)
 
 
 async def people(connection: Connection, tenant: str, names: Sequence[str]) -> dict[str, str | None]:

@@ -93,7 +93,7 @@ async def test_what_changes_nothing_queues_nothing(provider: Provider) -> None:
     assert await provider.pool.fetchval("select version from tally where shard = -1") == version
 
 
-async def test_a_licence_ends_yesterday_and_opens_again_without_a_gap(provider: Provider, clock: Clock) -> None:
+async def test_a_licence_ends_with_the_day_and_opens_again_without_a_gap(provider: Provider, clock: Clock) -> None:
     key = await provider.user("anna@acme.example")
     clock.now += timedelta(days=10)
 
@@ -102,9 +102,10 @@ async def test_a_licence_ends_yesterday_and_opens_again_without_a_gap(provider: 
         return person["licensed_from"], person["licensed_to"]
 
     await provider.patch(f"Users/{key}", {"op": "Replace", "path": "active", "value": "False"})
-    assert await licence() == ("2026-03-02", "2026-03-11")
+    assert await licence() == ("2026-03-02", "2026-03-12")
+    assert (await provider.client.get(f"/scim/v2/Users/{key}")).json()["active"] is False
     await provider.patch(f"Users/{key}", {"op": "Replace", "path": "active", "value": "False"})
-    assert await licence() == ("2026-03-02", "2026-03-11")
+    assert await licence() == ("2026-03-02", "2026-03-12")
     clock.now += timedelta(days=10)
     await provider.patch(f"Users/{key}", {"op": "Replace", "path": "active", "value": "True"})
     assert await licence() == ("2026-03-02", None)
@@ -290,7 +291,7 @@ async def test_who_is_deleted_leaves_no_user_but_keeps_the_past(provider: Provid
     assert (await provider.client.get("/scim/v2/Users")).json()["totalResults"] == 0
     assert await provider.members(group) == set()
     person = await provider.person("anna@acme.example")
-    assert (person["team"], person["licensed_from"], person["licensed_to"]) == ("North", "2026-03-02", "2026-03-11")
+    assert (person["team"], person["licensed_from"], person["licensed_to"]) == ("North", "2026-03-02", "2026-03-12")
 
     again = await provider.user("anna@acme.example", displayName="Anna S.")
     assert again != key

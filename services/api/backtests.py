@@ -1,0 +1,132 @@
+"""``/v1/rules/backtest``: rules are tried on history before anybody relies on them.
+
+The API only asks; the aggregator judges. No alert is opened and nobody is told. A key sees the episodes whose alerts it
+would see, and all that is counted is counted from these.
+"""
+
+import asyncio
+import secrets as randomness
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from services.api.auth import Caller, Manager
+from services.api.backtest_items import ASKED, SHOWN, WAITING, BacktestGiven, BacktestShown, shown
+from services.api.problems import MOST_ERRORS, ProblemError, conflict, invalid, not_found
+from services.api.rule_items import Supply
+from services.api.shapes import example, reply
+from services.api.store import backtests as store
+from services.api.store import rules as rule_store
+from services.api.store.people import log_accesses
+from services.api.store.sessions import reading, writing
+from services.postgres import Connection
+from services.rules.drafts import amid, checked, read
+from services.rules.pack import DEFAULT, PackError, Spec, Version, merged
+from services.sight import NAMES, curtain_of, sees, sight, told
+
+router = APIRouter(prefix="/v1/rules/backtest", tags=["alerts"])
+
+PATH: Final = "/v1/rules/backtest"
+EVERY: Final = 0.1
+MOST_WAITING: Final = 5
+
+Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to wait until it is finished.")]
+Number = Annotated[str, Path(max_length=64)]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=BacktestShown,
+    responses={200: {**example(SHOWN)[200], "model": BacktestShown}, **example(WAITING, 202)},
+    openapi_extra={"requestBody": {"content": {"application/json": {"example": ASKED}}}},
+)
+async def ask(body: BacktestGiven, caller: Manager, wait: Wait = 10.0) -> Response:
+    """Try rules on all that is known. Opens no alert and tells nobody.
+
+    Drafts stand in the place of the rules of their id, amid all others; the answer tells of the drafts. Without any it
+    tells of the rules that stand. 200 when it was finished in time, else 202 and where to ask again. What is tried is
+    forgotten after seven days.
+    """
+    tenant = caller.tenant.id
+    given = _given(body)
+    number = f"bt_{randomness.token_hex(8)}"
+    async with writing(caller.pool) as connection:
+        await rule_store.order(connection, tenant)
+        if await store.waiting(connection, tenant) >= MOST_WAITING:
+            raise conflict(f"{MOST_WAITING} backtests are not finished yet: wait for one of them.")
+        request: dict[str, Any] = {"from": body.from_, "to": body.to}
+        if given is not None:
+            request["rules"] = _drafts(given, await _versions(connection, tenant))
+        await store.ask(connection, tenant, number, caller.principal.key_id, request)
+    return await _answer(caller, number, wait, asked=True)
+
+
+def _given(body: BacktestGiven) -> list[Any] | None:
+    """Return the drafts as they were sent; None: none were."""
+    if body.rules is not None and body.text is not None:
+        raise invalid("Give the rules once: as `rules` or as `text`.", pointer="/text")
+    if body.from_ is not None and body.to is not None and body.from_ > body.to:
+        raise invalid("The last day lies before the first.", pointer="/to")
+    if body.text is None:
+        return body.rules
+    try:
+        return read(body.text)
+    except PackError as error:
+        raise _refused(error) from error
+
+
+def _drafts(given: list[Any], versions: Mapping[str, Version]) -> dict[str, Spec]:
+    try:
+        return checked(given, versions)
+    except PackError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: PackError) -> ProblemError:
+    errors = [{"pointer": pointer, "detail": reason} for pointer, reason in error.errors[:MOST_ERRORS]]
+    return ProblemError(422, "The rules make no sense.", errors=errors)
+
+
+async def _versions(connection: Connection, tenant: str) -> dict[str, Version]:
+    return {rule: each.version for rule, each in (await rule_store.versions(connection, tenant)).items()}
+
+
+@router.get("/{number}", response_model=BacktestShown, responses=example(SHOWN))
+async def show(number: Number, caller: Manager, wait: Wait = 10.0) -> Response:
+    """Show a backtest, at once when it is finished, else when it is or when the time is up."""
+    return await _answer(caller, number, wait, asked=False)
+
+
+async def _answer(caller: Caller, number: str, wait: float, *, asked: bool) -> Response:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait
+    while True:
+        async with reading(caller.pool) as connection:
+            done = await store.finished(connection, caller.tenant.id, number)
+        if done or loop.time() >= until:
+            break
+        await asyncio.sleep(min(EVERY, max(until - loop.time(), 0)))
+    async with writing(caller.pool) as connection:
+        body = await _shown(connection, caller, number)
+    return reply(body, 200 if done or not asked else 202, {"location": f"{PATH}/{number}"} if asked else None)
+
+
+async def _shown(connection: Connection, caller: Caller, number: str) -> dict[str, Any]:
+    tenant = caller.tenant
+    row = await store.find(connection, tenant.id, number)
+    if row is None:
+        raise not_found()
+    found = [] if row["result"] is None else row["result"]["episodes"]
+    seen = await sight(connection, tenant, caller.person, await caller.today(connection))
+    curtain = await curtain_of(connection, tenant, found)
+    episodes = [told(each, curtain, individuals=seen.individuals) for each in found if sees(seen, each, curtain)]
+    named = {each["subject"]["key"] for each in episodes if each["subject"]["kind"] == "user"}
+    named.update(*(each["evidence"].get(NAMES, ()) for each in episodes if each["subject"]["kind"] == "wave"))
+    await log_accesses(connection, tenant.id, caller.principal.key_id, PATH, sorted(named))
+    drafts = row["request"].get("rules") or {}
+    rules = merged(DEFAULT, amid(await _versions(connection, tenant.id), drafts))
+    supply = Supply.of(*await rule_store.data(connection, tenant.id))
+    return shown(row, episodes, rules, supply, tenant.first_day_of_week)
