@@ -5,6 +5,7 @@ ETag, and every answer is counted.
 """
 
 import hashlib
+import re
 import time
 from typing import Final
 
@@ -21,7 +22,7 @@ MOST_BYTES_AT: Final = {"/v1/directory/people": 64 << 20, "/scim/v2/Groups": 8 <
 MOST_RUNNING: Final = 256
 TAGGED: Final = ("/v1/", "/feeds/")
 STREAM: Final = "text/event-stream"
-STREAMS: Final = ("/v1/alerts/stream", ".stream")
+STREAMS: Final = re.compile(r"/v1/alerts/stream|/feeds/[^/]+/alerts\.stream")
 """These last as long as their readers like, and are bounded by themselves."""
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -40,7 +41,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
-        if scope["path"].endswith(STREAMS):
+        if STREAMS.fullmatch(scope["path"]):
             await self._answer(exchange)
             return
         started = time.perf_counter()
