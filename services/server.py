@@ -7,6 +7,22 @@ import contextlib
 from collections.abc import Iterator
 
 import uvicorn
+from starlette.types import ASGIApp
+
+
+def probing(app: ASGIApp, host: str, port: int) -> "Server":
+    """Return the server of a service that answers nothing but probes."""
+    return Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
 
 
 class Server(uvicorn.Server):

@@ -9,7 +9,6 @@ import socket
 import sys
 from datetime import UTC, datetime
 
-import uvicorn
 import uvloop
 
 from services import installation, postgres
@@ -23,7 +22,7 @@ from services.aggregator.measurer import Measurer
 from services.aggregator.retaining import Periods
 from services.aggregator.store.dirty import Backlog
 from services.observability import Probes, start_logging
-from services.server import Server
+from services.server import probing
 from services.settings import SettingError, Settings, load
 
 
@@ -57,17 +56,7 @@ async def serve(settings: Settings) -> None:
     async def ready() -> dict[str, str]:
         return consumer.wrong(clock())
 
-    probes = Server(
-        uvicorn.Config(
-            Probes(instruments.registry, ready),
-            host=settings.host,
-            port=settings.aggregator_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-        )
-    )
+    probes = probing(Probes(instruments.registry, ready), settings.host, settings.aggregator_port)
     serving = asyncio.create_task(probes.serve())
     lane = Lane(steady, settings.kafka, owner, clock)
     keeper = Keeper(steady, settings.database, settings.kafka, shards, clock, Periods.of_settings(settings))

@@ -13,7 +13,6 @@ from typing import Any, Final
 from services.aggregator.domain.scope import EVERYTHING
 from services.aggregator.domain.trial import Trial, tried
 from services.aggregator.gathering import Ground, histories, policy_of, rollouts, zones
-from services.aggregator.leading import pause
 from services.aggregator.store import backtests as store
 from services.aggregator.store import cohorts as cohort_store
 from services.aggregator.store import evaluation as evaluation_store
@@ -23,6 +22,7 @@ from services.aggregator.store.backtests import Taken
 from services.aggregator.watching.watch import watch
 from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Connection, Pool, aside, transaction
 from services.rules.load import Days
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 

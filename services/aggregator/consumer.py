@@ -6,7 +6,6 @@ with Postgres every two seconds.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Callable, Collection
@@ -27,6 +26,7 @@ from services.aggregator.store.positions import FencedError
 from services.kafka import Appender, LogUnavailableError, OutOfRangeError, Reader
 from services.postgres import DATABASE_ERRORS, Pool
 from services.settings import Settings
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Consumer:
             finally:
                 self._forget()
                 await reader.stop()
-            await _pause(stop, 0.5)
+            await pause(stop, 0.5)
         await self._appender.stop()
 
     async def _rounds(self, reader: Reader, stop: asyncio.Event) -> None:
@@ -111,7 +111,7 @@ class Consumer:
                 log.warning("Postgres: %s: %s", type(error).__name__, error)
                 self._forget()
                 failures += 1
-                await _pause(stop, min(0.1 * 2**failures, 5.0) * (0.5 + random.random()))  # noqa: S311 - jitter
+                await pause(stop, min(0.1 * 2**failures, 5.0) * (0.5 + random.random()))  # noqa: S311 - jitter
             except OutOfRangeError as error:
                 for number in self._readings.keys() & set(error.partitions):
                     await self._readings[number].leave_outside()
@@ -130,8 +130,9 @@ class Consumer:
         await self._watch(taken.keys())
         await self._follow_directory()
         await self._tell(reader, taken.keys())
-        if 0 < total < self._settings.batch_records // 4:
-            await _pause(stop, (self._settings.cycle_ms - (self._now_ms() - started)) / 1000)
+        rest = self._settings.cycle_ms - (self._now_ms() - started)
+        if 0 < total < self._settings.batch_records // 4 and rest > 0:
+            await pause(stop, rest / 1000)
 
     # ------------------------------------------------------------ ownership
 
@@ -247,9 +248,3 @@ class Consumer:
         if not self._answered_at or answered > STUCK_SECONDS:
             return {"kafka": "no answer from the broker"}
         return {}
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    if seconds > 0:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds)

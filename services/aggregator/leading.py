@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from services.aggregator.store import leading as store
 from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Connection, connect
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +86,3 @@ class Rests:
         """Let ``tenant`` rest for longer with each failure."""
         failures = self._failures[tenant] = min(self._failures.get(tenant, 0) + 1, 10)
         self._until[tenant] = moment + min(2.0**failures, LONGEST_REST)
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait for so long, or until ``stop``."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

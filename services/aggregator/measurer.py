@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Final
 
 from services.aggregator.domain.measures import Span, Subject, chunks
-from services.aggregator.leading import Confirm, Leader, Rests, pause
+from services.aggregator.leading import Confirm, Leader, Rests
 from services.aggregator.measuring import house as houses
 from services.aggregator.measuring.hiding import hide
 from services.aggregator.measuring.house import House
@@ -34,6 +34,7 @@ from services.aggregator.store import evaluation as evaluation_store
 from services.aggregator.store import measures as store
 from services.aggregator.store.dirty import Backlog, Waiting
 from services.postgres import CONFLICT, UNAVAILABLE, Connection, Pool, transaction
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 

@@ -116,9 +116,7 @@ def _credential(request: Request) -> Credential | None:
 
 def _principal(request: Request, credential: Credential | None, row: Mapping[str, Any] | None) -> Principal:
     right = matches(credential.secret if credential else "", row["secret_hash"] if row else bytes(32))
-    if credential is None or row is None or not right or row["revoked_at"] is not None:
-        raise unauthorised()
-    if row["expires_at"] is not None and row["expires_at"] <= request.app.state.clock():
+    if credential is None or row is None or not right or not keys.holds(row, request.app.state.clock()):
         raise unauthorised()
     return Principal(row["id"], credential.secret, row["tenant"], frozenset(row["scopes"]), row["person"])
 

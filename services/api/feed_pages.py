@@ -18,8 +18,10 @@ from services.api.days import local_day
 from services.api.feed_calendar import calendar, of_annotations, of_plans, of_waves
 from services.api.feed_formats import Channel, atom, json_feed
 from services.api.problems import not_found
+from services.api.shapes import LAST_DAY
+from services.api.store import annotations, keys, tenants
 from services.api.store import feeds as store
-from services.api.store import keys, tenants
+from services.api.store import waves as wave_store
 from services.api.store.feeds import RECENT, Feed
 from services.api.store.people import log_accesses
 from services.api.store.sessions import Walled, glancing, writing
@@ -35,6 +37,8 @@ from services.sight import curtain_of, sees, told
 router = APIRouter(prefix="/feeds/{token}", tags=["alerts"])
 
 MOST: Final = 100
+MOST_NOTED: Final = 10_000
+DAY: Final = timedelta(days=1)
 READ: Final = 500
 """So many alerts are looked at for ``MOST`` that may be seen."""
 NO_STORE: Final = {"Cache-Control": "private, no-cache", "Access-Control-Allow-Origin": "*"}
@@ -130,10 +134,10 @@ async def show_calendar(request: Request, token: Token) -> Response:
     shelf, reader = await _shelf(request, token)
     tenant, since = shelf.tenant, shelf.today - RECENT
     async with writing(Walled(request.app.state.pool, tenant.id)) as connection:
-        waves = await store.waves(connection, tenant.id, since)
-        noted = await store.annotations(connection, tenant.id, since)
+        every = await wave_store.every(connection, tenant.id)
+        noted = await annotations.between(connection, tenant.id, since + DAY, LAST_DAY, (date.min, ""), MOST_NOTED)
     entries = [
-        *of_waves(tenant.id, waves, _counting(tenant)),
+        *of_waves(tenant.id, [row for row in every if row["go_live"] > since], _counting(tenant)),
         *of_plans(tenant.id, shelf.alerts),
         *of_annotations(tenant.id, [each for each in noted if _concerns(reader, each)]),
     ]

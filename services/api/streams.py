@@ -166,9 +166,7 @@ class Streams:
         """Find out what ``reader`` may see; False: nothing any more."""
         now = self._ground()[1]
         key, tenant = await keys.find_in(connection, reader.key_id, reader.tenant.id)
-        if key is None or tenant is None or key["revoked_at"] is not None:
-            return False
-        if key["expires_at"] is not None and key["expires_at"] <= now:
+        if key is None or tenant is None or not keys.holds(key, now):
             return False
         if reader.feed is not None and not await feeds.lives(connection, tenant.id, reader.feed):
             return False

@@ -7,7 +7,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import uvicorn
 import uvloop
 
 from services import postgres
@@ -27,7 +26,7 @@ from services.notifier.sender import Sender
 from services.notifier.ways import Way
 from services.observability import Probes, start_logging
 from services.sealing import Seal, seal_of
-from services.server import Server
+from services.server import probing
 from services.settings import SettingError, Settings, load
 
 CONNECTIONS: Final = 8
@@ -78,17 +77,7 @@ async def serve(settings: Settings) -> None:
     async def ready() -> dict[str, str]:
         return {} if planner.healthy else {"planner": "it has not read the alerts"}
 
-    probes = Server(
-        uvicorn.Config(
-            Probes(instruments.registry, ready),
-            host=settings.host,
-            port=settings.notifier_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-        )
-    )
+    probes = probing(Probes(instruments.registry, ready), settings.host, settings.notifier_port)
     serving = asyncio.create_task(probes.serve())
     try:
         seal = await _seal(pool, settings, stop)

@@ -5,8 +5,9 @@ import contextlib
 import logging
 from typing import Final
 
-from services.notifier.store.changes import CHANNEL
+from schemas.alerts import CHANNEL
 from services.postgres import DATABASE_ERRORS, UNAVAILABLE, connect, listen
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +51,7 @@ async def ring_at_changes(url: str, bells: tuple[Bell, ...], stop: asyncio.Event
                 await listen(connection, CHANNEL, heard)
                 heard()
                 while not stop.is_set() and not connection.is_closed():
-                    await pause(stop)
+                    await pause(stop, POLL_SECONDS)
             with contextlib.suppress(*DATABASE_ERRORS):
                 await connection.close(timeout=2)
-        await pause(stop)
-
-
-async def pause(stop: asyncio.Event, seconds: float = POLL_SECONDS) -> None:
-    """Wait for so long, or until ``stop``."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        await pause(stop, POLL_SECONDS)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.notifier.bell import pause
 from services.notifier.instruments import Instruments
 from services.notifier.store import deliveries, told
 from services.postgres import UNAVAILABLE, Pool
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 

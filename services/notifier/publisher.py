@@ -15,7 +15,7 @@ import msgspec
 from schemas.subscriptions import CLOSING
 from schemas.topics import ALERTS, alert_key, shard_of
 from services.kafka import Appender, LogUnavailableError
-from services.notifier.bell import Bell, pause
+from services.notifier.bell import Bell
 from services.notifier.domain.shape import Change
 from services.notifier.domain.telling import content
 from services.notifier.instruments import Instruments
@@ -24,6 +24,7 @@ from services.notifier.seeing import seen
 from services.notifier.store import changes as store
 from services.postgres import UNAVAILABLE, Pool, transaction
 from services.sight import sight
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.notifier.bell import pause
 from services.notifier.domain.alertmanager import AGAIN_EVERY
 from services.notifier.domain.shape import Sending
 from services.notifier.store import refreshing as store
 from services.notifier.ways import Send
 from services.postgres import UNAVAILABLE, Pool
 from services.sealing import Seal, SealError
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 

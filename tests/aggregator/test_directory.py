@@ -10,6 +10,41 @@ from tests.builders import add_person, add_tenant
 
 JANUARY, MARCH, APRIL, MAY = date(2026, 1, 5), date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 4)
 
+EVERYBODY = {
+    "anna": Person(
+        "anna",
+        (
+            Spell(Interval(date.min, MARCH), "North", "seller", "bo"),
+            Spell(
+                Interval(MARCH, None),
+                "South",
+                "lead",
+                kind="human",
+                function="Sales",
+                location="Kiel",
+                segment="A",
+                champion=True,
+                leadership=True,
+                opted_out=True,
+                work_days=frozenset({1, 2, 3}),
+            ),
+        ),
+        (Interval(JANUARY, date(2026, 5, 1)), Interval(date(2026, 6, 1), None)),
+        (Interval(date(2026, 4, 6), date(2026, 4, 11)),),
+        (
+            WaveStart("all", MAY, date.min),
+            WaveStart("kiel", MAY, MARCH),
+            WaveStart("named", MAY, date.min),
+            WaveStart("roles", MAY, MARCH),
+        ),
+        ZoneInfo("Asia/Bahrain"),
+        "BH",
+        Interval(date(2026, 1, 7), date(2027, 1, 1)),
+        prices=((Interval(JANUARY, APRIL), 100_000), (Interval(APRIL, date(2026, 5, 1)), 120_000)),
+    ),
+    "bo": Person("bo", (Spell(Interval(date.min, None)),), waves=(WaveStart("all", MAY, date.min),)),
+}
+
 
 async def test_a_person_is_read_with_all_that_holds_of_them_and_since_when(pool: Pool) -> None:
     await add_tenant(pool)
@@ -41,37 +76,4 @@ async def test_a_person_is_read_with_all_that_holds_of_them_and_since_when(pool:
     async with transaction(pool) as tx:
         found = await directory.people(tx, "acme", ["anna", "bo", "nobody"])
 
-    assert found == {
-        "anna": Person(
-            "anna",
-            (
-                Spell(Interval(date.min, MARCH), "North", "seller", "bo"),
-                Spell(
-                    Interval(MARCH, None),
-                    "South",
-                    "lead",
-                    kind="human",
-                    function="Sales",
-                    location="Kiel",
-                    segment="A",
-                    champion=True,
-                    leadership=True,
-                    opted_out=True,
-                    work_days=frozenset({1, 2, 3}),
-                ),
-            ),
-            (Interval(JANUARY, date(2026, 5, 1)), Interval(date(2026, 6, 1), None)),
-            (Interval(date(2026, 4, 6), date(2026, 4, 11)),),
-            (
-                WaveStart("all", MAY, date.min),
-                WaveStart("kiel", MAY, MARCH),
-                WaveStart("named", MAY, date.min),
-                WaveStart("roles", MAY, MARCH),
-            ),
-            ZoneInfo("Asia/Bahrain"),
-            "BH",
-            Interval(date(2026, 1, 7), date(2027, 1, 1)),
-            prices=((Interval(JANUARY, APRIL), 100_000), (Interval(APRIL, date(2026, 5, 1)), 120_000)),
-        ),
-        "bo": Person("bo", (Spell(Interval(date.min, None)),), waves=(WaveStart("all", MAY, date.min),)),
-    }
+    assert found == EVERYBODY

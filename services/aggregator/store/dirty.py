@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
+from schemas.statements import OF_RECORDS
 from services.aggregator.domain.measures import Span, Subject
 from services.postgres import Connection, Pool, Row
 
@@ -46,10 +47,6 @@ from packed, unnest(subjects, lows, highs) as q(s, l, h) group by kind, s
 async def unpack(tx: Connection, tenant: str) -> None:
     """Make single rows of what batches queued, the oldest first. Only whoever holds the lock of the measurer does."""
     await tx.execute(_UNPACK, tenant, PACKED)
-
-
-OF_RECORDS: Final = "(kind = 'record' or kind = 'tenant' and subject similar to '(records|touched)\t%')"
-"""What tells of records: themselves, and the marks of a tenant behind which only records wait."""
 
 
 async def waiting(

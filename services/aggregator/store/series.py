@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
+from schemas.statements import CODES, ZONES
 from services.aggregator.domain.findings import Subject
 from services.aggregator.domain.rules.series import Weekly
 from services.aggregator.domain.rules.trailing import Pair
@@ -33,22 +34,8 @@ class Known(NamedTuple):
     evaluated_at: datetime | None
 
 
-_KNOWN: Final = """
-with recursive zones (zone) as (
-    (select p.time_zone from person p where p.tenant = $1 and p.time_zone is not null order by 1 limit 1)
-    union all
-    select (select p.time_zone from person p
-            where p.tenant = $1 and p.time_zone is not null and p.time_zone > zones.zone order by 1 limit 1)
-    from zones where zones.zone is not null
-), codes (code) as (
-    (select c.metric from metric_cell c
-     where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 order by c.metric limit 1)
-    union all
-    select (select c.metric from metric_cell c
-            where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 and c.metric > codes.code
-            order by c.metric limit 1)
-    from codes where codes.code is not null
-)
+_KNOWN: Final = f"""
+with recursive {ZONES}, {CODES}
 select (select array_agg(week order by week) from measured_week where tenant = $1) as weeks,
        (select min(queued_at) from dirty where tenant = $1 and kind in ('person', 'tenant')
         and queued_at < 'infinity') as waiting,

@@ -6,6 +6,7 @@ Zones and codes are walked along an index: they cost by how many there are, not 
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
+from schemas.statements import CODES, ZONES
 from services.metrics.scene import Silence
 from services.metrics.shape import EVERYBODY
 from services.postgres import Connection
@@ -33,22 +34,9 @@ class Beside(NamedTuple):
     version: int
 
 
-_BESIDE: Final = """
-    with recursive zones (zone) as (
-        (select p.time_zone from person p where p.tenant = $1 and p.time_zone is not null order by 1 limit 1)
-        union all
-        select (select p.time_zone from person p
-                where p.tenant = $1 and p.time_zone is not null and p.time_zone > zones.zone order by 1 limit 1)
-        from zones where zones.zone is not null
-    ), codes (code) as (
-        (select c.metric from metric_cell c
-         where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 order by c.metric limit 1)
-        union all
-        select (select c.metric from metric_cell c
-                where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 and c.metric > codes.code
-                order by c.metric limit 1)
-        from codes where codes.code is not null
-    ), weeks as (select min(week) as first, max(week) as last from measured_week where tenant = $1),
+_BESIDE: Final = f"""
+    with recursive {ZONES}, {CODES},
+    weeks as (select min(week) as first, max(week) as last from measured_week where tenant = $1),
     silences as (select since, until from silence where tenant = $1 and state <> 'filled' and since < $7)
     select (select first from weeks), (select last from weeks),
            exists (select from tally where tenant = $1 and newest is not null),

@@ -1,8 +1,8 @@
 """Feeds: addresses that show alerts to whoever knows them. Stored is the hash of a token, never the token."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from services.api.credentials import digest
 from services.api.store import alerts
@@ -91,27 +91,6 @@ async def lives(connection: Connection, tenant: str, feed: str) -> bool:
             "select exists (select from feed where tenant = $1 and id = $2 and revoked_at is null)", tenant, feed
         )
     )
-
-
-async def waves(connection: Connection, tenant: str, since: date) -> list[Row]:
-    """Return the waves that went live after ``since``, or are going to."""
-    rows: list[Row] = await connection.fetch(
-        "select id, name, go_live, scope, created_at from wave where tenant = $1 and go_live > $2 order by go_live, id",
-        tenant,
-        since,
-    )
-    return rows
-
-
-async def annotations(connection: Connection, tenant: str, since: date) -> list[dict[str, Any]]:
-    """Return what was noted on days after ``since``."""
-    rows = await connection.fetch(
-        """select id, kind, title, starts_on, ends_on, teams, roles, url, created_at, updated_at from annotation
-           where tenant = $1 and coalesce(ends_on, starts_on) > $2 order by starts_on, id""",
-        tenant,
-        since,
-    )
-    return [dict(row) for row in rows]
 
 
 _LATEST: Final = f"""

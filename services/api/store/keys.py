@@ -19,6 +19,11 @@ async def find(connection: Connection, key_id: str) -> Row | None:
     return await connection.fetchrow(f"select {_COLUMNS}, secret_hash from api_key where id = $1", key_id)
 
 
+def holds(key: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether ``key`` opens anything: it was not revoked and has not expired."""
+    return key["revoked_at"] is None and (key["expires_at"] is None or key["expires_at"] > now)
+
+
 _KEY: Final = (*_COLUMNS.split(", "), "secret_hash")
 _TENANT: Final = tuple(Tenant.__slots__)
 _FIND_IN: Final = f"""

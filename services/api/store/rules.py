@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
+from schemas.statements import CODES
+from services.api.store import tenants
 from services.metrics.shape import EVERYBODY
 from services.postgres import Connection, Row
 from services.rules.life import BY_PEOPLE
@@ -63,23 +65,13 @@ async def keep(connection: Connection, tenant: str, rule: str, spec: Spec | None
         spec,
         actor,
     )
-    await connection.execute(
-        "insert into to_judge (tenant, kind, key) values ($1, 'all', '')",
-        tenant,
-    )
+    await tenants.judge(connection, tenant)
 
 
 async def data(connection: Connection, tenant: str) -> tuple[list[str], list[str]]:
     """Return all that is counted of the tenant as a whole, by code, and what its directory names of other people."""
     codes, champions, managers = await connection.fetchrow(
-        """with recursive codes (code) as (
-               (select c.metric from metric_cell c
-                where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2 order by c.metric limit 1)
-               union all
-               select (select c.metric from metric_cell c where c.tenant = $1 and c.dimension = 'tenant' and c.key = $2
-                       and c.metric > codes.code order by c.metric limit 1)
-               from codes where codes.code is not null
-           )
+        f"""with recursive {CODES}
            select array(select code from codes where code is not null),
                   exists (select from membership where tenant = $1 and champion),
                   exists (select from membership where tenant = $1 and manager is not null)""",

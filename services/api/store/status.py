@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from schemas.statements import OF_RECORDS
 from services.postgres import Connection, Row
 
 MOST_SOURCES: Final = 100
@@ -14,7 +15,7 @@ async def moment(connection: Connection) -> datetime:
     return instant
 
 
-_PROGRESS: Final = """
+_PROGRESS: Final = f"""
 select (select value::int from installation where name = 'shards') as shards,
        (select count(*) from position where drained_at >= $2) as drained,
        exists (select from directory_change
@@ -23,8 +24,7 @@ select (select value::int from installation where name = 'shards') as shards,
        (select sum(version)::bigint from tally where tenant = $1) as version,
        (select version from evaluation where tenant = $1) as evaluated,
        exists (select from dirty where tenant = $1 and queued_at < 'infinity'
-               and ($4::timestamptz is null or queued_at <= $4) and ($7 or not
-                 (kind = 'record' or kind = 'tenant' and subject similar to '(records|touched)\t%')))
+               and ($4::timestamptz is null or queued_at <= $4) and ($7 or not {OF_RECORDS}))
          or exists (select from measured where tenant = $1 and cut is not null
                     and ($4::timestamptz is null or coalesce(through, timestamptz '-infinity') < $4)) as unmeasured,
        exists (select from measured m where m.tenant = $1 and coalesce(m.until, timestamptz '-infinity') <= case

@@ -8,8 +8,6 @@ from zoneinfo import ZoneInfo
 from services.notifier.domain.shape import Change
 from services.postgres import Connection
 
-CHANNEL: Final = "uptake_alerts"
-
 _AFTER: Final = """
 select seq, alert, kind, state, actor, as_of, at, body, detail from alert_change
 where tenant = $1 and seq > $2 order by seq limit $3
