@@ -20,6 +20,7 @@ KINDS: Final = (
     "ingest",
     "adapters",
     "aggregator",
+    "scaling",
     "metrics",
     "end-to-end",
     "metrics-api",

@@ -36,7 +36,7 @@ def _answer(status: int, max_body: int) -> bytes:
     title, detail = HTTPStatus(status).phrase, _DETAILS.get(status, f"A body has at most {max_body >> 20} MiB.")
     body = msgspec.json.encode({"type": "about:blank", "title": title, "status": status, "detail": detail})
     head = f"HTTP/1.1 {status} {title}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
-    return head.encode() + b"content-type: application/problem+json\r\n\r\n" + body
+    return head.encode() + b"x-content-type-options: nosniff\r\ncontent-type: application/problem+json\r\n\r\n" + body
 
 
 class _StopParsingError(Exception):

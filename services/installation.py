@@ -6,13 +6,14 @@ written down beside the data; a topic with another number of partitions is refus
 
 from schemas.topics import EVENTS
 from services import kafka, postgres
+from services.settings import Cluster
 
 
 class InstallationError(RuntimeError):
     """The engines contradict what was installed; the message is one line for the operator."""
 
 
-async def make_topics(database: str, bootstrap: str, *, partitions: int, replication: int) -> dict[str, int]:
+async def make_topics(database: str, cluster: str | Cluster, *, partitions: int, replication: int) -> dict[str, int]:
     """Create the topics that are missing, note the shards, and return each topic's number of partitions.
 
     Raises:
@@ -23,7 +24,7 @@ async def make_topics(database: str, bootstrap: str, *, partitions: int, replica
     connection = await postgres.connect(database, name="uptake-topics")
     try:
         noted = await connection.fetchval("select value from installation where name = 'shards'")
-        topics = await kafka.ensure_topics(bootstrap, partitions=int(noted or partitions), replication=replication)
+        topics = await kafka.ensure_topics(cluster, partitions=int(noted or partitions), replication=replication)
         shards = await connection.fetchval(
             "insert into installation (name, value) values ('shards', $1) "
             "on conflict (name) do update set value = installation.value returning value",

@@ -7,10 +7,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
+from cryptography import x509
 
 log = logging.getLogger(__name__)
 logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)  # it prints a traceback each second while Postgres is away
@@ -124,8 +126,21 @@ async def connect_pool(
     )
 
 
-async def wait_for_pool(url: str, *, name: str, stop: asyncio.Event | None = None, **options: Any) -> Pool:  # noqa: ANN401
+_NOT_LET_IN: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""Postgres knows no such account, password or database; somebody may be about to change that."""
+
+
+async def wait_for_pool(
+    url: str,
+    *,
+    name: str,
+    stop: asyncio.Event | None = None,
+    told: Callable[[str], None] = lambda _reason: None,
+    **options: Any,  # noqa: ANN401
+) -> Pool:
     """Open a pool, waiting as long as Postgres is away (a database down at start must not end a service).
+
+    ``told`` learns why it is.
 
     Raises:
         asyncio.CancelledError: ``stop`` was set before Postgres came.
@@ -134,8 +149,9 @@ async def wait_for_pool(url: str, *, name: str, stop: asyncio.Event | None = Non
     while True:
         try:
             return await connect_pool(url, name=name, **options)
-        except UNAVAILABLE as error:
-            log.warning("waiting for Postgres: %s", error)
+        except (*UNAVAILABLE, *_NOT_LET_IN) as error:
+            log.warning("waiting for Postgres: %s", reason(error))
+            told(reason(error))
         if stop is not None and stop.is_set():
             raise asyncio.CancelledError
         await asyncio.sleep(pause)
@@ -174,6 +190,20 @@ async def connect(url: str, *, name: str) -> Connection:
     connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name, "timezone": "UTC"})
     await _prepare(connection)
     return connection
+
+
+def certified_until(connection: Connection) -> datetime | None:
+    """Return when the certificate ends that Postgres showed on ``connection``; None: it is without TLS."""
+    shown = connection._transport.get_extra_info("ssl_object")  # noqa: SLF001 - asyncpg has no way to ask
+    if shown is None:
+        return None
+    found = x509.load_der_x509_certificate(shown.getpeercert(binary_form=True))
+    return found.not_valid_after_utc
+
+
+def reason(error: BaseException) -> str:
+    """Return in one line why Postgres cannot be used."""
+    return " ".join((getattr(error, "verify_message", "") or str(error)).split()) or type(error).__name__
 
 
 async def listen(connection: Connection, channel: str, heard: Callable[[], None]) -> Callable[[], Awaitable[None]]:

@@ -1,7 +1,8 @@
 """Sealing: what must be readable again (secrets of sources, bodies of dead letters) and by nobody else.
 
 AES-256-GCM with a fresh nonce each time. The context is authenticated with it, so what was sealed for one place opens
-at no other. The key is the setting ``UPTAKE_SEAL_KEY``, or one that the installation made for itself.
+at no other. The key is the first of the setting ``UPTAKE_SEAL_KEY``, or one that the installation made for itself; the
+others of the setting, and the one that was made, still open what they sealed until it is sealed anew (``resealing``).
 """
 
 import base64
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.settings import SEAL_KEY_BYTES, read_seal_key
+from services.settings import SEAL_KEY_BYTES, read_seal_key, read_seal_keys
 
 if TYPE_CHECKING:
     from services.postgres import Connection
@@ -25,10 +26,11 @@ class SealError(ValueError):
 
 
 class Seal:
-    """Seals and opens with one key of 32 bytes."""
+    """Seals with one key of 32 bytes, and opens with it and with those of old."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *older: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._older = [AESGCM(one) for one in older]
 
     def close(self, plain: bytes, context: str) -> bytes:
         """Return ``plain`` sealed for ``context``."""
@@ -41,20 +43,43 @@ class Seal:
         Raises:
             SealError: it does not open.
         """
+        for cipher in (self._cipher, *self._older):
+            try:
+                return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
+            except (InvalidTag, ValueError):
+                continue
+        raise SealError("sealed with another key, or for another place")
+
+    def is_of_old(self, sealed: bytes, context: str) -> bool:
+        """Tell whether only a key of old opens ``sealed``.
+
+        Raises:
+            SealError: none does.
+        """
         try:
-            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
-        except (InvalidTag, ValueError) as error:
-            raise SealError("sealed with another key, or for another place") from error
+            self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
+        except (InvalidTag, ValueError):
+            self.open(sealed, context)
+            return True
+        return False
+
+
+def seal_with(given: str, kept: bytes | None) -> Seal:
+    """Return the seal of the keys ``given``, with the one that the installation ``kept`` as a key of old."""
+    keys = [*(read_seal_keys(given) if given else ()), *(() if kept is None else (kept,))]
+    return Seal(*keys)
 
 
 async def seal_of(connection: "Connection", given: str) -> Seal:
     """Return the seal of the installation: of the key ``given``, or of the one it keeps, made when it has none."""
-    return Seal(read_seal_key(given) if given else await kept_key(connection))
+    return seal_with(given, await kept_key(connection, make=not given))
 
 
-async def kept_key(connection: "Connection") -> bytes:
-    """Return the key that the installation keeps for itself; the first who asks makes it."""
+async def kept_key(connection: "Connection", *, make: bool = True) -> bytes | None:
+    """Return the key that the installation keeps for itself; the first who asks to ``make`` it does."""
     text = await connection.fetchval("select value from installation where name = $1", _NAME)
+    if text is None and not make:
+        return None
     if text is None:
         fresh = base64.b64encode(os.urandom(SEAL_KEY_BYTES)).decode()
         await connection.execute(
@@ -62,3 +87,8 @@ async def kept_key(connection: "Connection") -> bytes:
         )
         text = await connection.fetchval("select value from installation where name = $1", _NAME)
     return read_seal_key(str(text))
+
+
+async def drop_kept_key(connection: "Connection") -> None:
+    """Forget the key that the installation made for itself: nothing is sealed with it any more."""
+    await connection.execute("delete from installation where name = $1", _NAME)

@@ -16,6 +16,7 @@ from typing import Final
 import httpx
 
 from services import child
+from services.leaving import Leaving
 from services.settings import Settings, inherited
 
 log = logging.getLogger(__name__)
@@ -45,11 +46,12 @@ class Service:
 
 
 class Supervisor:
-    """Runs ``services`` until ``stop`` is set. ``logs``: the file descriptor that takes what they say."""
+    """Runs ``services`` until it is told to leave. ``logs``: the file descriptor that takes what they say."""
 
-    def __init__(self, services: Sequence[Service], *, stop: asyncio.Event, logs: int | None = None) -> None:
+    def __init__(self, services: Sequence[Service], *, leaving: Leaving, logs: int | None = None) -> None:
         self._services = services
-        self._stop = stop
+        self._leaving = leaving
+        self._stop = leaving.asked
         self._logs = sys.stderr.fileno() if logs is None else logs
         self._keeping: list[asyncio.Task[None]] = []
 
@@ -71,20 +73,27 @@ class Supervisor:
         return True
 
     async def shut(self) -> None:
-        """Let every process drain; kill what does not end in time."""
+        """Let every process drain, and hurry when we are hurried; kill what does not end in time."""
         self._stop.set()
-        running = [service.process for service in self._services if service.process is not None]
-        for process in running:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+        seconds = STOP_SECONDS + max(service.settings.drain_seconds for service in self._services)
+        hurrying = asyncio.create_task(self._hurry())
+        self._tell(signal.SIGTERM)
         if self._keeping:
-            await asyncio.wait(self._keeping, timeout=STOP_SECONDS)
-        for process in running:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        for task in self._keeping:
+            await asyncio.wait(self._keeping, timeout=seconds)
+        self._tell(signal.SIGKILL)
+        for task in (hurrying, *self._keeping):
             task.cancel()
-        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await asyncio.gather(hurrying, *self._keeping, return_exceptions=True)
+
+    async def _hurry(self) -> None:
+        await self._leaving.hurried.wait()
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, number: signal.Signals) -> None:
+        for service in self._services:
+            if service.process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    service.process.send_signal(number)
 
     async def _keep(self, service: Service) -> None:
         pause = FIRST_PAUSE

@@ -18,14 +18,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.kafka import node
 from services import installation, migrate, postgres
 from services.embedded import Broker, Postgres, fresh_directory
-from tests import counts, order
+from tests import counts, debian, order
 from tests.builders import SHARDS, LogServer
 from tests.databases import TEMPLATE, Databases
 from tests.ingest import npm
-from tests.notifier import alertmanager
 from tests.stack import Stack
 
-LACKS = {"kafka": node.missing(), "npm": npm.missing(), "debian": alertmanager.missing()}
+LACKS = {"kafka": node.missing(), "npm": npm.missing(), "debian": debian.missing()}
 """By marker: what is missing to run such tests."""
 SUITES = {"kafka": "on Apache Kafka", "npm": "with libraries from npm", "debian": "with programs from Debian"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -40,11 +39,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(lack)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if {"apache_kafka", "own_kafka"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker("kafka")
-    items.sort(key=lambda item: order.rank(item.nodeid))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--everything", action="store_true", help="run also the tests marked `again`")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "apache_kafka" in getattr(item, "fixturenames", ()):
+        item.add_marker("kafka")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--everything"):
+        again = {item for item in items if _says_again(item)}
+        config.hook.pytest_deselected(items=list(again))
+        items[:] = [item for item in items if item not in again]
+    items.sort(key=order.rank)
+
+
+def _says_again(item: pytest.Item) -> bool:
+    """Tell whether another test says it; so do fault runs on the embedded broker, where Apache Kafka is there."""
+    either = "broker" in getattr(item, "fixturenames", ()) and item.get_closest_marker("kafka") is None
+    faults = item.get_closest_marker("faults") is not None
+    return item.get_closest_marker("again") is not None or (either and faults and LACKS["kafka"] is None)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,11 +125,12 @@ def postgres_server(directory: Path) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-async def databases(postgres_server: Postgres) -> Databases:
+async def databases(postgres_server: Postgres) -> AsyncIterator[Databases]:
     """The databases of the session's PostgreSQL, each lent to one test at a time."""
     made = Databases(postgres_server)
     await made.prepare()
-    return made
+    yield made
+    await made.close()
 
 
 @pytest.fixture(scope="session")
@@ -202,22 +219,23 @@ async def forget_topics(bootstrap: str) -> None:
 
 
 @pytest.fixture
-async def apache_kafka(_apache: node.Node) -> node.Node:
-    """The session's Apache Kafka, without topics; it is never killed (see ``own_kafka``)."""
+async def _emptied_apache(_apache: node.Node) -> node.Node:
+    if _apache.pid is None:
+        _apache.start()
     await forget_topics(_apache.address)
     return _apache
 
 
-@pytest.fixture
-def own_kafka() -> Iterator[node.Node]:
-    """An Apache Kafka of the test's own, to kill and to stop."""
-    server = node.Node(fresh_directory())
-    server.start()
-    yield server
-    server.remove()
+@pytest.fixture(params=["apache"])
+def apache_kafka(_emptied_apache: node.Node) -> node.Node:
+    """The session's Apache Kafka, without topics. It may be killed: the next test has it again.
+
+    A parameter, so that the test's id says where it runs (``order.unit``).
+    """
+    return _emptied_apache
 
 
-@pytest.fixture(params=["tansu", pytest.param("apache_kafka", marks=pytest.mark.kafka)], ids=["tansu", "apache"])
+@pytest.fixture(params=["tansu", pytest.param("_emptied_apache", marks=pytest.mark.kafka)], ids=["tansu", "apache"])
 def broker(request: pytest.FixtureRequest) -> LogServer:
     """Each broker in turn, with an empty log and without topics."""
     server: LogServer = request.getfixturevalue(request.param)

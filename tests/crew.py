@@ -56,7 +56,7 @@ def is_stopped(worker: subprocess.Popen[bytes]) -> bool:
     return worker.poll() is not None or psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
     """Wait until it is ``true``; fail when it is not in time."""
     end = asyncio.get_running_loop().time() + seconds
     while not await true():

@@ -1,6 +1,7 @@
 """Fresh databases for a twentieth of their price: the tables that a test has used are truncated, and it is lent again.
 
-Partitions, which come with the days of events, go.
+Partitions, which come with the days of events, go. Tenants are deleted: nearly every table refers to theirs, and would
+be truncated with it.
 
 Whoever borrows one cannot tell it from a copy of the template, nor can the planner: truncating forgets the counts that
 a deletion would leave. One whose first rows were changed or to which somebody clings is dropped.
@@ -20,8 +21,11 @@ TABLES = """select oid::regclass::text from pg_class
   where relnamespace = 'public'::regnamespace and relkind = 'r' and not relispartition"""
 PARTITIONS = "select inhrelid::regclass::text from pg_inherits where inhparent = 'activity'::regclass limit 200"
 USED = f"{TABLES} and pg_relation_size(oid) > 0"
-CONTENT = "select md5(string_agg(row::text, ',' order by row::text)) from {} as row"
+CONTENT = "select array(select row::text from {} as row)"
+ADDED = "delete from {} as row where row::text <> all($1)"
 OTHERS = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+DELETE = ("delete from tenant", "vacuum tenant")
+UNCOUNTED = "update pg_class set relpages = 0, reltuples = -1, relallvisible = 0 where oid = 'tenant'::regclass"
 FORGET = "delete from pg_statistic using pg_class where starelid = oid and relnamespace = 'public'::regnamespace"
 
 
@@ -32,7 +36,8 @@ class Databases:
         self._server = server
         self._numbers = itertools.count(1)
         self._free: list[str] = []
-        self._seeds: dict[str, str] = {}
+        self._seeds: dict[str, list[str]] = {}
+        self._ways: dict[str, Connection] = {}
 
     async def prepare(self) -> None:
         """Make the template."""
@@ -42,7 +47,7 @@ class Databases:
         try:
             tables = [row[0] for row in await connection.fetch(TABLES)]
             found = {name: await connection.fetchval(CONTENT.format(name)) for name in tables}
-            self._seeds = {name: content for name, content in found.items() if content is not None}
+            self._seeds = {name: content for name, content in found.items() if content}
         finally:
             await connection.close()
 
@@ -56,10 +61,18 @@ class Databases:
 
     async def take_back(self, name: str) -> None:
         """Empty the database ``name`` for the next test, or drop it."""
-        if await self._empty(name):
+        if name not in self._ways:
+            self._ways[name] = await postgres.connect(self._server.url(name), name="tests")
+        if await self._empty(self._ways[name]):
             self._free.append(name)
         else:
+            await self._ways.pop(name).close()
             await self.run(f"drop database {name} with (force)")
+
+    async def close(self) -> None:
+        """Leave the server."""
+        for way in self._ways.values():
+            await way.close()
 
     async def run(self, statement: str) -> None:
         """Run a statement that stands above databases."""
@@ -69,22 +82,21 @@ class Databases:
         finally:
             await connection.close()
 
-    async def _empty(self, name: str) -> bool:
-        connection = await postgres.connect(self._server.url(name), name="tests")
-        try:
-            if not await _alone(connection):
+    async def _empty(self, way: Connection) -> bool:
+        if not await _alone(way):
+            return False
+        for table, content in self._seeds.items():
+            await way.execute(ADDED.format(table), content)
+            if len(await way.fetchval(CONTENT.format(table))) != len(content):
                 return False
-            for table, content in self._seeds.items():
-                if await connection.fetchval(CONTENT.format(table)) != content:
-                    return False
-            while days := [row[0] for row in await connection.fetch(PARTITIONS)]:
-                await connection.execute(f"drop table {', '.join(days)}")
-            if used := [row[0] for row in await connection.fetch(USED) if row[0] not in self._seeds]:
-                await connection.execute("set session_replication_role = replica")  # history may not be truncated else
-                await connection.execute(f"truncate {', '.join(used)} restart identity cascade")
-                await connection.execute(FORGET)
-        finally:
-            await connection.close()
+        while days := [row[0] for row in await way.fetch(PARTITIONS)]:
+            await way.execute(f"drop table {', '.join(days)}")
+        if used := {row[0] for row in await way.fetch(USED)} - self._seeds.keys():
+            await way.execute("set session_replication_role = replica")  # history may not be truncated else
+            if truncated := sorted(used - {"tenant"}):
+                await way.execute(f"truncate {', '.join(truncated)} restart identity cascade")
+            for statement in (*DELETE, UNCOUNTED, FORGET):
+                await way.execute(statement)
         return True
 
 

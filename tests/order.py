@@ -1,7 +1,8 @@
 """In which order the cores take the tests: what belongs together stays together, and the longest begins first.
 
-A unit is what one core takes at a time: a file, whose tests may share engines, or less where a file is long. Units
-that take long stand in ``FIRST``: none of them begins when the other cores have nothing left to do.
+A unit is what one core takes at a time: a file, whose tests may share engines; less where a file is long; more where
+several files share what is dear, as all tests on Apache Kafka share one node, and all stories one product. Units that
+take long stand in ``FIRST``: none of them begins when the other cores have nothing left to do.
 """
 
 import os
@@ -11,21 +12,21 @@ from typing import Any
 
 import pytest
 
+APACHE = "Apache Kafka"
+"""The unit of all tests on it; they mostly wait."""
 FIRST: Sequence[str] = (
-    "tests/scenarios/test_reference.py embedded",  # busy; what follows mostly waits, so that the two share the cores
-    "tests/faults/",
-    "tests/scenarios/test_reference.py Apache Kafka",
+    APACHE,
     "tests/scenarios/",
-    "tests/ingest/test_faults.py",
+    "tests/faults/",
     "tests/test_demo.py",
+    "tests/ingest/test_faults.py",
     "tests/ingest/test_connection.py",
-    "tests/command/test_up.py",
+    "tests/ingest/test_landing.py",
+    "tests/command/",
     "tests/ingest/test_sdks.py",
     "tests/aggregator/test_consumer.py",
-    "tests/command/",
+    "tests/deploy/",
     "tests/simulator/",
-    "tests/deploy/test_node.py",
-    "tests/test_packaging.py",
     "tests/api/test_directory.py",
     "tests/api/test_isolation.py",
     "tests/api/test_openapi.py",
@@ -40,21 +41,27 @@ ALONE: Sequence[str] = (
     "tests/ingest/test_connection.py",
 )
 """Their tests share nothing: each is a unit."""
-PRODUCT = re.compile(r"(embedded|Apache Kafka), \d+ aggregator")
+TOGETHER: Sequence[str] = ("tests/scenarios/",)
+"""Their files share a product."""
+PRODUCT = re.compile(r"embedded, \d+ aggregator")
+ON_APACHE = re.compile(r"\[(.+-)?apache\b|Apache Kafka")
 
 
 def unit(nodeid: str) -> str:
     """Return the name of the unit to which the test belongs."""
-    file = nodeid.partition("::")[0]
-    if file.startswith(tuple(ALONE)):
+    if ON_APACHE.search(nodeid):
+        return APACHE
+    if product := PRODUCT.search(nodeid):
+        return f"{nodeid.partition('::')[0]} {product.group()}"
+    if nodeid.startswith(tuple(ALONE)):
         return nodeid
-    product = PRODUCT.search(nodeid)
-    return f"{file} {product.group()}" if product else file
+    rooms = [room for room in TOGETHER if nodeid.startswith(room)]
+    return rooms[0] if rooms else nodeid.partition("::")[0]
 
 
-def rank(nodeid: str) -> int:
+def rank(item: pytest.Item) -> int:
     """Return the place of the test's unit: the lower, the sooner."""
-    return next((place for place, room in enumerate(FIRST) if unit(nodeid).startswith(room)), len(FIRST))
+    return next((place for place, room in enumerate(FIRST) if unit(item.nodeid).startswith(room)), len(FIRST))
 
 
 def workers() -> int:

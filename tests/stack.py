@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).parents[1]
+CALM_MS = 30_000
+"""A session of the group where nobody dies: on a busy machine a shorter one would pass shards to and fro."""
 
 
 class Stack:
@@ -63,7 +65,7 @@ class Stack:
         if self._process.poll() is None:
             self._process.send_signal(number)
         try:
-            status = self._process.wait(20)
+            status = self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise

@@ -59,9 +59,10 @@ def test_every_requirement_stands_in_the_lock_files_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime, dev = ((ROOT / "requirements" / f"{name}.txt").read_text() for name in ("runtime", "dev"))
     wanted = project["project"]["dependencies"]
-    more = [*project["project"]["optional-dependencies"]["embedded"], *project["dependency-groups"]["dev"]]
+    extras = project["project"]["optional-dependencies"]
+    more = [*extras["embedded"], *project["dependency-groups"]["dev"]]
 
-    assert all(_locked(name, runtime) and _locked(name, dev) for name in wanted)
+    assert all(_locked(name, runtime) and _locked(name, dev) for name in (*wanted, *extras["tracing"]))
     assert all(_locked(name, dev) for name in more)
 
 

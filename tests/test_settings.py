@@ -1,7 +1,9 @@
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
+from services import settings
 from services.settings import SettingError, Settings, environment, example, load
 
 ROOT = Path(__file__).parents[1]
@@ -28,9 +30,45 @@ def test_what_a_parent_hands_down_is_what_the_child_reads() -> None:
         ("UPTAKE_PARTITIONS", "0"),
         ("UPTAKE_REGISTRY_SECONDS", "-1"),
         ("UPTAKE_LOG_LEVEL", "LOUD"),
+        ("UPTAKE_KAFKA_SECURITY", "tls"),
+        ("UPTAKE_KAFKA_SECURITY", "sasl_ssl"),
+        ("UPTAKE_KAFKA_CA", "/nowhere/ca.pem"),
+        ("UPTAKE_DATABASE_TLS", "yes"),
+        ("UPTAKE_SEAL_KEY", "AAAA,BBBB"),
     ],
-    ids=["a word is no port", "no partitions", "a negative time", "an unknown level"],
+    ids=[
+        "a word is no port",
+        "no partitions",
+        "a negative time",
+        "an unknown level",
+        "a way to Kafka that there is not",
+        "a login without a name",
+        "a file that is not there",
+        "a way to PostgreSQL that there is not",
+        "keys that are too short",
+    ],
 )
 def test_a_bad_setting_is_named(name: str, text: str) -> None:
     with pytest.raises(SettingError, match=name):
         load({name: text})
+
+
+def test_how_postgresql_is_spoken_to_goes_into_its_url_once_and_what_the_url_says_stands() -> None:
+    secured = {"UPTAKE_DATABASE_TLS": "verify-full", "UPTAKE_DATABASE_CA": __file__}
+    plain = load(secured | {"UPTAKE_DATABASE": "postgresql://u:p@db/uptake"})
+    said = load(secured | {"UPTAKE_DATABASE": "postgresql://u:p@db/uptake?sslmode=require"})
+
+    assert (
+        plain.database == f"postgresql://u:p@db/uptake?{urlencode({'sslmode': 'verify-full', 'sslrootcert': __file__})}"
+    )
+    assert said.database == f"postgresql://u:p@db/uptake?{urlencode({'sslmode': 'require', 'sslrootcert': __file__})}"
+    assert load(environment(plain)) == plain
+
+
+def test_traces_need_what_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"UPTAKE_OTLP_ENDPOINT": "http://collector:4318"}
+    assert load(asked).otlp_endpoint == "http://collector:4318"
+
+    monkeypatch.setattr(settings, "find_spec", lambda _name: None)
+    with pytest.raises(SettingError, match=r"crm-uptake\[tracing\]"):
+        load(asked)

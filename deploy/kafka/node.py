@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from services import child
 
@@ -20,7 +20,7 @@ CACHE: Final = Path.home() / ".cache" / "uptake" / f"kafka-{VERSION}"
 FORMATTED: Final = CACHE.with_name(f"{CACHE.name}-formatted")
 """A formatted, empty log, which every node begins with: making one takes a Java process as long as starting a node."""
 POM: Final = Path(__file__).with_name("pom.xml")
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 180.0
 CLUSTER: Final = "dXB0YWtlLXRlc3Qtbm9kZQ"
 ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
@@ -53,6 +53,25 @@ log.cleaner.threads=1
 num.network.threads=2
 num.io.threads=2
 """
+
+SECURED: Final = """\
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{door},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://localhost:{door}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={pem}
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+"""
+"""A second listener; of a property that stands twice the last one holds."""
+
+
+class Lock(NamedTuple):
+    """What opens a secured listener: its key and certificate in one PEM file, and who may log in."""
+
+    pem: Path
+    user: str
+    password: str
 
 
 class KafkaError(RuntimeError):
@@ -102,9 +121,14 @@ def _keep(made: Path, target: Path) -> None:
 class Node:
     """One broker, which is its own controller, with its log in ``directory``."""
 
-    def __init__(self, directory: Path, *, port: int = 0, flags: tuple[str, ...] = QUICK_START) -> None:
+    def __init__(
+        self, directory: Path, *, port: int = 0, flags: tuple[str, ...] = QUICK_START, lock: Lock | None = None
+    ) -> None:
         self.port = port or child.free_port()
         self._controller = child.free_port()
+        self._lock = lock
+        self.door = child.free_port() if lock else 0
+        """The port of the secured listener, whose certificate is for ``localhost``."""
         self._home = directory
         self._flags = flags
         self._output = directory / "node.log"
@@ -162,17 +186,22 @@ class Node:
         self._home.mkdir(parents=True, exist_ok=True)
         logs = self._home.absolute() / "logs"
         properties.write_text(PROPERTIES.format(port=self.port, controller=self._controller, logs=logs))
-        if FORMATTED.exists():
+        if self._lock is None and FORMATTED.exists():
             shutil.copytree(FORMATTED, logs)
             return
         command = [*self._java(), "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(properties)]
+        if self._lock is not None:
+            door = SECURED.format(port=self.port, door=self.door, controller=self._controller, pem=self._lock.pem)
+            properties.write_text(properties.read_text() + door)
+            command += ["--add-scram", f"SCRAM-SHA-512=[name={self._lock.user},password={self._lock.password}]"]
         done = subprocess.run(  # noqa: S603 - a command of ours
             command, env=ENVIRONMENT, capture_output=True, text=True, check=False
         )
         if done.returncode:
             properties.unlink()
             raise KafkaError(f"Apache Kafka could not format its directory: {(done.stdout + done.stderr).strip()}")
-        _keep(logs, FORMATTED)
+        if self._lock is None:
+            _keep(logs, FORMATTED)
 
     def _java(self) -> list[str]:
         level = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"

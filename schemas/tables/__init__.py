@@ -49,7 +49,7 @@ from schemas.tables.measures import (
     silence,
     source_hour,
 )
-from schemas.tables.platform import access_log, api_key, idempotency, installation, source, tenant
+from schemas.tables.platform import access_log, administration, api_key, idempotency, installation, source, tenant
 from schemas.tables.privacy import erased, erasing, kept_since
 from schemas.tables.scim import scim_group, scim_member, scim_rules
 
@@ -57,6 +57,7 @@ __all__ = [
     "absence",
     "access_log",
     "activity",
+    "administration",
     "alert",
     "alert_change",
     "alert_cursor",

@@ -93,6 +93,21 @@ access_log = Table(
 )
 Index("ix_access_log_tenant_seq", access_log.c.tenant, access_log.c.seq)
 
+administration = Table(
+    "administration",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    written("at"),
+    Column("tenant", Text, comment="null: of no tenant"),
+    Column("actor", Text, nullable=False, comment="the id of a key, or an account of PostgreSQL and its program"),
+    Column("action", Text, nullable=False, comment="made, changed or deleted"),
+    Column("kind", Text, nullable=False, comment="tenant, key, source, rule, subscription or feed"),
+    Column("name", Text, nullable=False, comment="the id of what it was done to"),
+    Column("parts", ARRAY(Text), nullable=False, server_default="{}", comment="what changed, without values"),
+    comment="who administered what; written by triggers, whoever changes the tables",
+)
+Index("ix_administration_tenant_seq", administration.c.tenant, administration.c.seq)
+
 idempotency = Table(
     "idempotency",
     metadata,

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import socket
 import sys
 from datetime import UTC, datetime
+from typing import Final
 
 import uvloop
 
-from services import installation, postgres
+from services import installation, observability, postgres
 from services.aggregator.backtests import Backtests
 from services.aggregator.consumer import Consumer
 from services.aggregator.evaluator import Evaluator
@@ -21,9 +21,12 @@ from services.aggregator.lane import Lane
 from services.aggregator.measurer import Measurer
 from services.aggregator.retaining import Periods
 from services.aggregator.store.dirty import Backlog
-from services.observability import Probes, start_logging
+from services.leaving import Leaving
+from services.observability import Probes
 from services.server import probing
 from services.settings import SettingError, Settings, load
+
+STOP_SECONDS: Final = 10.0
 
 
 def clock() -> datetime:
@@ -32,13 +35,28 @@ def clock() -> datetime:
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, then stop after the batch in hand."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Run until told to leave, then stop after the batch in hand: shards and locks are free for others at once."""
+    leaving = Leaving()
+    leaving.listen()
+    stop = leaving.asked
     instruments = Instruments()
     owner = f"{socket.gethostname()}-{os.getpid()}"
-    pool = await postgres.wait_for_pool(settings.database, name="uptake-aggregator", stop=stop, lossy=True, max_size=3)
+    consumer: Consumer | None = None
+    waiting = {"postgres": "not reached yet"}
+
+    async def ready() -> dict[str, str]:
+        if stop.is_set():
+            return {"process": "stopping"}
+        return waiting if consumer is None else consumer.wrong(clock())
+
+    def told(reason: str) -> None:
+        waiting["postgres"] = reason
+
+    probes = probing(Probes(instruments.registry, ready, clock), settings.host, settings.aggregator_port)
+    serving = asyncio.create_task(probes.serve())
+    pool = await postgres.wait_for_pool(
+        settings.database, name="uptake-aggregator", stop=stop, told=told, lossy=True, max_size=3
+    )
     steady = await postgres.wait_for_pool(settings.database, name="uptake-evaluator", stop=stop, max_size=6)
     shards = await installation.shards(settings.database) or settings.partitions
     consumer = Consumer(pool, settings, shards, owner, clock, instruments)
@@ -53,19 +71,15 @@ async def serve(settings: Settings) -> None:
     observe = instruments.measure_seconds.observe
     measurer = Measurer(steady, settings.database, clock, settings.measure_seconds, observe, tell)
 
-    async def ready() -> dict[str, str]:
-        return consumer.wrong(clock())
-
-    probes = probing(Probes(instruments.registry, ready), settings.host, settings.aggregator_port)
-    serving = asyncio.create_task(probes.serve())
-    lane = Lane(steady, settings.kafka, owner, clock)
-    keeper = Keeper(steady, settings.database, settings.kafka, shards, clock, Periods.of_settings(settings))
+    lane = Lane(steady, settings.cluster, owner, clock)
+    periods = Periods.of_settings(settings)
+    keeper = Keeper(steady, settings.database, settings.cluster, shards, clock, periods, instruments.kept)
     work = [asyncio.create_task(part.run(stop)) for part in (consumer, evaluator, backtests, measurer, lane, keeper)]
     stopped = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
-        await asyncio.wait(work, timeout=10)
+        await leaving.wait(work, STOP_SECONDS)
         for task in done - {stopped}:
             task.result()
     finally:
@@ -73,6 +87,7 @@ async def serve(settings: Settings) -> None:
         await asyncio.wait([serving], timeout=3)
         for task in work:
             task.cancel()
+        await asyncio.wait(work, timeout=2)
         await postgres.close_pool(pool)
         await postgres.close_pool(steady)
 
@@ -83,7 +98,7 @@ def main() -> None:
         settings = load()
     except SettingError as error:
         sys.exit(str(error))
-    start_logging("aggregator", settings.log_level)
+    observability.start("aggregator", settings)
     gc.set_threshold(50_000, 20, 100)  # a batch makes many short-lived objects beside a large roster
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         uvloop.run(serve(settings))

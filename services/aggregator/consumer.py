@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from schemas.topics import EVENTS, GROUP
+from services import exemplars, tracing
 from services.aggregator.domain.arrivals import LogRecord
 from services.aggregator.domain.facts import as_instant
 from services.aggregator.instruments import Instruments
@@ -24,7 +25,7 @@ from services.aggregator.store import positions
 from services.aggregator.store import windows as window_store
 from services.aggregator.store.positions import FencedError
 from services.kafka import Appender, LogUnavailableError, OutOfRangeError, Reader
-from services.postgres import DATABASE_ERRORS, Pool
+from services.postgres import DATABASE_ERRORS, Pool, reason
 from services.settings import Settings
 from services.waiting import pause
 
@@ -59,12 +60,13 @@ class Consumer:
         self._instruments = instruments
         self._hook = hook
         self._tenants = Tenants()
-        self._appender = Appender(settings.kafka, client_id=f"{owner}-letters")
+        self._appender = Appender(settings.cluster, client_id=f"{owner}-letters")
         self._readings: dict[int, Reading] = {}
         self._generation = 0
         self._audit_at = self._drained_at = 0
         self._answered_at = 0
         self._letters = True
+        self._trouble: dict[str, str] = {}
         self.last_round = clock()
 
     def _now_ms(self) -> int:
@@ -76,7 +78,7 @@ class Consumer:
         """Read until ``stop``; a reader that fails or stays silent is replaced by a new one."""
         while not stop.is_set():
             reader = Reader(
-                self._settings.kafka,
+                self._settings.cluster,
                 EVENTS,
                 GROUP,
                 client_id=self._owner,
@@ -88,6 +90,7 @@ class Consumer:
                 await self._rounds(reader, stop)
             except LogUnavailableError as error:
                 log.warning("reader: %s", error)
+                self._trouble["kafka"] = str(error)
             finally:
                 self._forget()
                 await reader.stop()
@@ -102,6 +105,7 @@ class Consumer:
             try:
                 await self._round(reader, stop)
                 failures = 0
+                self._trouble.clear()
             except FencedError as error:
                 self._instruments.fenced.inc()
                 log.warning("fenced: %s", error)
@@ -111,6 +115,8 @@ class Consumer:
                 log.warning("Postgres: %s: %s", type(error).__name__, error)
                 self._forget()
                 failures += 1
+                if failures > 1:  # one alone may be another transaction that came first
+                    self._trouble["postgres"] = reason(error)
                 await pause(stop, min(0.1 * 2**failures, 5.0) * (0.5 + random.random()))  # noqa: S311 - jitter
             except OutOfRangeError as error:
                 for number in self._readings.keys() & set(error.partitions):
@@ -180,10 +186,18 @@ class Consumer:
     async def _fold(self, reading: Reading, records: list[LogRecord]) -> None:
         oldest = as_instant(max(records[0].timestamp, 0))
         started = self._clock()
-        outcome = await reading.shard.fold(self._pool, records, started)
+        told: dict[str, tracing.Value] = {
+            "messaging.system": "kafka",
+            "messaging.destination.partition.id": str(reading.shard.number),
+            "messaging.batch.message_count": len(records),
+        }
+        with tracing.span(f"fold {EVENTS}", told, kind="CONSUMER", origins=tracing.origins_of(records)):
+            outcome = await reading.shard.fold(self._pool, records, started)
         done = self._clock()
         self._instruments.batch_seconds.observe((done - started).total_seconds())
-        self._instruments.freshness.observe((done - oldest).total_seconds())
+        self._instruments.freshness.observe(
+            (done - oldest).total_seconds(), exemplars.of_record(records[0].value, records[0].headers)
+        )
         for name in OUTCOMES:
             if count := getattr(outcome, name):
                 self._instruments.events.labels(name).inc(count)
@@ -246,5 +260,5 @@ class Consumer:
             return {"consumer": f"no round for {int(silent)} s"}
         answered = (now - datetime.fromtimestamp(self._answered_at / 1000, UTC)).total_seconds()
         if not self._answered_at or answered > STUCK_SECONDS:
-            return {"kafka": "no answer from the broker"}
-        return {}
+            return {"kafka": "no answer from the broker", **self._trouble}
+        return dict(self._trouble)

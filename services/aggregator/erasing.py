@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from schemas.erasures import ANONYMISE
 from services.aggregator.store import erasing as store
 from services.aggregator.store import facts as fact_store
-from services.aggregator.store import unnaming
+from services.aggregator.store import unnaming, untelling
 from services.aggregator.store.erasing import Order
 from services.aggregator.store.facts import Tally
 from services.aggregator.store.links import Change
@@ -34,7 +34,7 @@ class Erasures:
             if not order.main:
                 continue
             await store.still(tx, order.tenant)
-            counts = await store.stand_in(tx, order, order.stand_in)
+            counts = await untelling.addressed(tx, order) + await store.stand_in(tx, order, order.stand_in)
             if order.mode == ANONYMISE:
                 counts += await store.rename(tx, order)
             else:

@@ -1,7 +1,7 @@
 """The evaluator: reads what is known of a tenant, lets the rules judge it, writes connections and alerts.
 
-One per cluster (an advisory lock on a session of its own), one transaction per tenant. Should two ever meet, the mark
-of the evaluation lets only one commit. Evaluating again without anything new changes nothing.
+Each tenant is one evaluator's, however many there are (``leading``); one transaction per tenant. Should two ever meet,
+the mark of the evaluation lets only one commit. Evaluating again without anything new changes nothing.
 
 It judges whom something changed for (``scope``), so that its work is as large as what happened. When a day has passed,
 when a source falls silent or speaks again, and when an evaluator begins, it judges everybody.
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from services.aggregator.domain.alerts import TIMED, Alert, Change, as_finding
 from services.aggregator.domain.findings import Evaluation, Finding, Resolution
 from services.aggregator.domain.ladder import Ladder
-from services.aggregator.domain.life import Judged, advance
+from services.aggregator.domain.life import TELLABLE, Judged, advance
 from services.aggregator.domain.rules import change
 from services.aggregator.domain.rules.access import unjudged
 from services.aggregator.domain.rules.change import History
@@ -38,7 +38,7 @@ from services.aggregator.gathering import (
     timeless,
     zones,
 )
-from services.aggregator.leading import Confirm, Leader, Rests
+from services.aggregator.leading import Confirm, Leader, Rests, Share
 from services.aggregator.store import alerts as alert_store
 from services.aggregator.store import cohorts as cohort_store
 from services.aggregator.store import evaluation as store
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.1
 REST: Final = 4.0
-"""After an evaluation that took t the tenant rests for this many t: rules never take more than a fifth of the time.
+"""An evaluation that took t is owed a rest of this many t: in the long run rules take no more than a fifth of the time.
 
 But for the one that begins a day on the wall clock: what happens meanwhile is to be told soon.
 """
@@ -69,8 +69,6 @@ LAUNCH: Final = frozenset({"person", "checkpoint"})
 """The predicates that look at who connected."""
 WRITTEN_DAYS: Final = 28
 """What was said of a window so long before the last evaluation says the same, unless somebody waits to be judged."""
-TELLABLE: Final = timedelta(days=35)
-"""What comes to light later than this on the wall clock came by a backfill: windows change, nobody is alarmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ class _Decided(NamedTuple):
 
 
 class Evaluator:
-    """Evaluates every tenant that has something new, while it holds the lock. ``observe`` is told each duration."""
+    """Evaluates every tenant of its share that has something new. ``observe`` is told each duration."""
 
     def __init__(
         self,
@@ -122,26 +120,29 @@ class Evaluator:
         self._observe = observe
         self._waiting: dict[str, datetime] = {}
         self._met: set[str] = set()
+        self._unread: set[str] = set()
         self._rests = Rests()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Evaluate until ``stop``; wait while another evaluator leads or Postgres is away."""
+        """Evaluate until ``stop``; wait while others lead all tenants or Postgres is away."""
         every = min(POLL_SECONDS, self._settings.evaluate_seconds)
         leader = Leader(self._url, "evaluator", leading.EVALUATOR, every)
-        await leader.run(stop, lambda confirm: self._round(confirm, stop))
+        await leader.run(stop, lambda confirm, share: self._round(confirm, share, stop))
 
-    async def _round(self, confirm: Confirm, stop: asyncio.Event) -> None:
+    async def _round(self, confirm: Confirm, share: Share, stop: asyncio.Event) -> None:
         now = self._clock()
-        async with self._pool.acquire() as connection:
-            due = await store.due(connection, now)
-            state = await store.log_state(connection)
+        self._met = {tenant for tenant in self._met if tenant in share}
+        if not (due := [tenant for tenant in await store.due(self._pool, now) if tenant in share]):
+            self._waiting.clear()
+            return
+        state = await store.log_state(self._pool)
         await confirm()
         self._waiting = {tenant: self._waiting.get(tenant, state.asked_at) for tenant in due}
         for tenant, since in list(self._waiting.items()):
             complete = state.drained_at >= since or state.asked_at - since >= PATIENCE
             if stop.is_set() or not self._rests.over(tenant, perf_counter()):
                 continue
-            if not complete and tenant not in self._met:
+            if not complete and (tenant not in self._met or tenant in self._unread):
                 continue
             if await self._evaluate_alone(tenant, now, complete=complete):
                 del self._waiting[tenant]
@@ -156,15 +157,17 @@ class Evaluator:
         try:
             evaluated = await self.evaluate(tenant, now, complete=complete)
         except UnreadError:
+            self._unread.add(tenant)
             return False
         except Exception as error:
             self._rests.failed(tenant, perf_counter())
             trace = not isinstance(error, UNAVAILABLE)
-            log.warning("the evaluation of tenant %s failed: %s", tenant, error, exc_info=trace)
+            log.warning("evaluating tenant %s failed: %s", tenant, error, exc_info=trace, extra={"tenant": tenant})
         else:
             seldom = evaluated is not None and evaluated.scope.everything and evaluated.as_of == now
-            rest = 0.0 if seldom else REST * (perf_counter() - started)
-            self._rests.done(tenant, perf_counter(), max(rest, self._settings.evaluate_seconds))
+            took = 0.0 if seldom else perf_counter() - started
+            self._rests.worked(tenant, perf_counter(), took, REST, self._settings.evaluate_seconds)
+            self._unread.discard(tenant)
         return True
 
     async def evaluate(self, tenant: str, now: datetime, *, complete: bool = True) -> Evaluated | None:

@@ -170,17 +170,21 @@ async def histories(tx: Connection, ground: Ground, scope: Scope) -> list[Histor
     weeks = await week_store.weeks(
         tx, tenant, {each: ended[each.wave.id] for each in watched if ended[each.wave.id] > 1}
     )
-    pairs: dict[tuple[change.Watched, int], Pair] = {}
+    pairs: dict[change.Watched, dict[int, Pair]] = {}
     for each, past in weeks.items():
         base = change.last_day(each.wave.go_live, 1)
-        for number in change.doubtful_weeks(past, ground.rules):
-            pairs[each, number] = Pair(*each.subject, base, change.last_day(each.wave.go_live, number))
-    people = await week_store.same_people(tx, tenant, sorted(set(pairs.values())))
+        pairs[each] = {
+            number: Pair(*each.subject, base, change.last_day(each.wave.go_live, number))
+            for number in change.doubtful_weeks(past, ground.rules)
+        }
+    people = await week_store.same_people(
+        tx, tenant, sorted({pair for told in pairs.values() for pair in told.values()})
+    )
     return [
         History(
             each,
             past,
-            {number: people[pairs[each, number]] for number in change.doubtful_weeks(past, ground.rules)},
+            {number: people[pair] for number, pair in pairs[each].items()},
             _unknown(each.wave, past, calendar, ground.silences),
         )
         for each, past in weeks.items()
@@ -195,5 +199,7 @@ def _unknown(
     wave: Wave, weeks: Sequence[change.Week], calendar: Calendar, silences: Sequence[Silence]
 ) -> frozenset[int]:
     """Return the weeks in which people may have come unseen."""
+    if not silences:
+        return frozenset()
     spans = {week.number: change.span(wave.go_live, week.number, calendar) for week in weeks}
     return frozenset(number for number, span in spans.items() if any(each.touches(*span) for each in silences))

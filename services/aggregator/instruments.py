@@ -1,6 +1,8 @@
 """The aggregator's Prometheus instruments, defined once."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from services.fading import Fading
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -10,6 +12,7 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.lag = Gauge(
             "uptake_aggregator_lag_records",
             "Records on the log that are not folded yet.",
@@ -43,11 +46,17 @@ class Instruments:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.measure_dirty = Gauge(
-            "uptake_measure_dirty", "Changes that wait to be measured, by the measurer.", registry=self.registry
+        self.measure_dirty = Fading(
+            "uptake_measure_dirty", "Changes that wait for this measurer.", registry=self.registry
         )
-        self.measure_dirty_seconds = Gauge(
-            "uptake_measure_dirty_seconds", "Since when the oldest of them waits.", registry=self.registry
+        self.measure_dirty_seconds = Fading(
+            "uptake_measure_dirty_seconds", "For how long the oldest of them waits.", registry=self.registry
+        )
+        self.keeping = Counter(
+            "uptake_keeper_rounds",
+            "Times that something was to be kept in order, and whether that went well.",
+            ["work", "outcome"],
+            registry=self.registry,
         )
         self.gaps = Counter(
             "uptake_aggregator_gaps", "Times a log did not go on where it was left.", ["reason"], registry=self.registry
@@ -59,3 +68,7 @@ class Instruments:
         )
         for outcome in ("folded", "duplicate", "conflict", "late", "unmapped", "dead_letter"):
             self.events.labels(outcome)
+
+    def kept(self, work: str, well: bool) -> None:  # noqa: FBT001 - the outcome
+        """Count a time that ``work`` was done, or failed."""
+        self.keeping.labels(work, "done" if well else "failed").inc()

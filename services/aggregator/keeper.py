@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from schemas.topics import EVENTS, person_key, shard_of
-from services.aggregator.leading import Confirm, Leader
+from services.aggregator.leading import Confirm, Leader, Share
 from services.aggregator.retaining import Periods, retain
 from services.aggregator.store import backfill, leading, scrubbing, unnaming
 from services.aggregator.store.erasing import Order, still
 from services.kafka import Appender, LogUnavailableError
 from services.postgres import DATABASE_ERRORS, Pool, transaction
+from services.settings import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +31,20 @@ RETENTION_AFTER: Final = timedelta(minutes=10)
 
 
 class Keeper:
-    """Keeps house while it holds the lock. ``shards``: into how many people are divided."""
+    """Keeps house while it holds the lock. ``shards``: into how many people are divided.
+
+    ``told`` is told what was done, and whether that went well.
+    """
 
     def __init__(
         self,
         pool: Pool,
         database_url: str,
-        kafka: str,
+        kafka: str | Cluster,
         shards: int,
         clock: Callable[[], datetime],
         periods: Periods,
+        told: Callable[[str, bool], None] = lambda _work, _well: None,
     ) -> None:
         self._pool = pool
         self._url = database_url
@@ -47,12 +52,13 @@ class Keeper:
         self._shards = shards
         self._clock = clock
         self._periods = periods
+        self._told = told
         self._backfills_at = clock()
         self._retention_at = clock() + RETENTION_AFTER
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep house until ``stop``; wait while another keeper leads or Postgres is away."""
-        leader = Leader(self._url, "keeper", leading.KEEPER, EVERY_SECONDS)
+        leader = Leader(self._url, "keeper", leading.KEEPER, EVERY_SECONDS, parts=1)
         await leader.run(stop, self._round)
         await self.leave()
 
@@ -60,7 +66,7 @@ class Keeper:
         """Let go of the log."""
         await self._appender.stop()
 
-    async def _round(self, confirm: Confirm) -> None:
+    async def _round(self, confirm: Confirm, _share: Share) -> None:
         await confirm()
         now = self._clock()
         await self._alone("erasures", self.close_erasures())
@@ -73,14 +79,17 @@ class Keeper:
 
     async def _alone(self, what: str, work: Any) -> None:  # noqa: ANN401 - any coroutine
         """Do one thing; what goes wrong with it is told and tried again in a later round."""
+        well = False
         try:
             await work
+            well = True
         except DATABASE_ERRORS as error:
             log.warning("%s: Postgres: %s: %s", what, type(error).__name__, error)
         except LogUnavailableError as error:
             log.warning("%s wait for Kafka: %s", what, error)
         except Exception:
             log.exception("%s failed", what)
+        self._told(what, well)
 
     async def close_erasures(self) -> None:
         """Go on with the erasures that the shards have done; finish those that nothing is left of."""

@@ -19,6 +19,7 @@ from services.aggregator.store import letters as store
 from services.aggregator.store.letters import OvertakenError, Place
 from services.kafka import Follower, LogUnavailableError, OutOfRangeError
 from services.postgres import DATABASE_ERRORS, POISON, Pool, transaction
+from services.settings import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _PAUSE_SECONDS: Final = 1.0
 class Lane:
     """Reads the dead-letter topic into the table."""
 
-    def __init__(self, pool: Pool, kafka: str, owner: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, pool: Pool, kafka: str | Cluster, owner: str, clock: Callable[[], datetime]) -> None:
         self._pool = pool
         self._kafka = kafka
         self._owner = owner

@@ -1,8 +1,8 @@
 """The measurer: keeps what people and records contribute, and the numbers of groups, true to directory and facts.
 
-One per cluster (an advisory lock on a session of its own). Whatever changes something that a number rests on queues
-who is concerned, in its own transaction (``dirty``). A pass takes what was queued until it began, part by part, each
-part in one transaction that takes the rows, reads, and writes contributions with the numbers that follow.
+Each tenant is one measurer's, however many there are (``leading``). Whatever changes something that a number rests on
+queues who is concerned, in its own transaction (``dirty``). A pass takes what was queued until it began, part by part,
+each part in one transaction that takes the rows, reads, and writes contributions with the numbers that follow.
 
 Why that is exact. A part first locks the tenant's row of ``measured``, so parts of a tenant follow each other, even of
 two measurers that meet, and the contributions that a difference is taken from are those the numbers were made of. It
@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Final
 
 from services.aggregator.domain.measures import Span, Subject, chunks
-from services.aggregator.leading import Confirm, Leader, Rests
+from services.aggregator.leading import Confirm, Leader, Rests, Share
 from services.aggregator.measuring import house as houses
 from services.aggregator.measuring.hiding import hide
 from services.aggregator.measuring.house import House
@@ -50,6 +50,8 @@ RECORDS_PATIENCE: Final = timedelta(seconds=20)
 """How long records wait amid a backlog: there are many, and each is told of again and again."""
 RECORD_SECONDS: Final = 1.0
 """How long people wait for records at most."""
+LEAST_SECONDS: Final = 0.25
+"""How long records are measured though people wait."""
 SUBJECTS: Final = 500
 SUBJECT_WEEKS: Final = 3000
 """What one part holds at most."""
@@ -61,7 +63,7 @@ PASS_SECONDS: Final = 20.0
 
 
 class Measurer:
-    """Measures every tenant of whom something waits, while it holds the lock.
+    """Measures every tenant of its share of whom something waits.
 
     ``least``: the time between two passes over a tenant and before the first, in seconds. ``observe`` is told the
     duration of each pass, ``tell`` what waits; ``hook`` lets tests stop it at a site.
@@ -89,19 +91,22 @@ class Measurer:
         self._told_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Measure until ``stop``; wait while another measurer leads or Postgres is away."""
+        """Measure until ``stop``; wait while others lead all tenants or Postgres is away."""
         await pause(stop, self._least)
         leader = Leader(self._url, "measurer", leading.MEASURER, POLL_SECONDS)
-        await leader.run(stop, lambda confirm: self._round(confirm, stop))
+        await leader.run(stop, lambda confirm, share: self._round(confirm, share, stop))
 
-    async def _round(self, confirm: Confirm, stop: asyncio.Event) -> None:
+    async def _round(self, confirm: Confirm, share: Share, stop: asyncio.Event) -> None:
         now = self._clock()
         async with self._pool.acquire() as connection:
-            due = await store.due(connection, now)
-            state = await evaluation_store.log_state(connection)
+            due = [tenant for tenant in await store.due(connection, now) if tenant in share]
             if perf_counter() >= self._told_at + TELL_SECONDS:
-                self._tell(await dirty.backlog(connection))
+                self._tell(await dirty.backlog(connection, due))
                 self._told_at = perf_counter()
+            if not due:
+                self._waiting.clear()
+                return
+            state = await evaluation_store.log_state(connection)
         await confirm()
         self._waiting = {tenant: self._waiting.get(tenant, state.asked_at) for tenant in due}
         for tenant, since in list(self._waiting.items()):
@@ -122,20 +127,21 @@ class Measurer:
         """
         started = perf_counter()
         try:
-            due = calm or await dirty.records_wait(self._pool, tenant, long_ago)
-            await self.measure(tenant, now, records=RECORD_SECONDS if due else 0.0)
+            late = await dirty.records_wait(self._pool, tenant, long_ago)
+            await self.measure(tenant, now, records=RECORD_SECONDS if calm or late else 0.0, hurry=not late)
         except Exception as error:
             self._rests.failed(tenant, perf_counter())
             trace = not isinstance(error, (OvertakenError, *UNAVAILABLE))
-            log.warning("measuring tenant %s failed: %s", tenant, error, exc_info=trace)
+            log.warning("measuring tenant %s failed: %s", tenant, error, exc_info=trace, extra={"tenant": tenant})
         else:
             seconds = 0.0 if calm else min(REST * (perf_counter() - started), MOST_REST)
             self._rests.done(tenant, perf_counter(), max(seconds, self._least))
 
-    async def measure(self, tenant: str, now: datetime, *, records: float = PASS_SECONDS) -> bool:
+    async def measure(self, tenant: str, now: datetime, *, records: float = PASS_SECONDS, hurry: bool = False) -> bool:
         """Measure what was queued until now; ``now`` counts for tenants on the wall clock.
 
-        ``records``: for how many seconds these are measured, too. Returns whether there was anything to do.
+        ``records``: for how many seconds these are measured, too; in a ``hurry`` they make way when people wait again.
+        Returns whether there was anything to do.
         """
         started = perf_counter()
         house = await self._begin(tenant, now)
@@ -147,20 +153,24 @@ class Measurer:
         if complete:
             await self._reached(house)
             until = min(until, perf_counter() + records)
-            complete = records > 0 and await self._measure(house, until, records=True)
+            complete = records > 0 and await self._measure(house, until, records=True, hurry=hurry)
             await self._hide(house)
         await self._finish(house, now, complete=complete)
         self._observe(perf_counter() - started)
         return True
 
-    async def _measure(self, house: House, until: float, *, records: bool) -> bool:
+    async def _measure(self, house: House, until: float, *, records: bool, hurry: bool = False) -> bool:
         """Measure people, or ``records``; return whether nobody is left, who then waits for the next pass."""
+        soon = perf_counter() + LEAST_SECONDS
         while todo := await self._ready(house, records=records):
             rows = {each.subject: each.rows for each in todo}
             for part in chunks(_sized(house, todo), SUBJECTS, SUBJECT_WEEKS):
                 await self._isolate(house, {subject: rows[subject] for subject in part})
-                if perf_counter() > until:
-                    return not await self._ready(house, records=records)
+                over = perf_counter() > until
+                if hurry and not over and perf_counter() > soon:
+                    over = await dirty.people_wait(self._pool, house.tenant)
+                if over:
+                    return not await dirty.wait(self._pool, house.tenant, house.cut, records=records)
         return True
 
     async def _begin(self, tenant: str, now: datetime) -> House | None:
@@ -191,7 +201,7 @@ class Measurer:
         return house
 
     async def _ready(self, house: House, *, records: bool) -> list[Waiting]:
-        """Return what is to be measured, late events first, what concerns all of the past last."""
+        """Return what is to be measured next, late events first, what concerns all of the past last."""
         week = house.weeks.last if house.weeks else None
         return await dirty.waiting(self._pool, house.tenant, house.cut, week, records=records)
 
@@ -255,7 +265,8 @@ class Measurer:
         await measure_records(tx, house, kinds.get("record", {}))
         weeks = [day for week in kinds.get("week", {}) if not house.forgotten(day := date.fromisoformat(week))]
         await hide(tx, house, weeks)
-        await step(tx, house, weeks)
+        if people or weeks:
+            await step(tx, house, weeks)
 
     async def _reached(self, house: House) -> None:
         """Write down that all people are measured who were queued until the cut; records may take longer."""

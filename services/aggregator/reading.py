@@ -101,7 +101,11 @@ class Reading:
         async with transaction(self._pool) as tx:
             await positions.move(tx, shard.number, held, first, None)
             await positions.note_gap(tx, shard.number, held, first, reason)
-        log.error("shard %s: %s, position %s goes on at %s", shard.number, reason, held.next_offset, first)
+        log.error(
+            "shard %s: %s, position %s goes on at %s",
+            *(shard.number, reason, held.next_offset, first),
+            extra={"shard": shard.number},
+        )
         self._instruments.gaps.labels(reason).inc()
         shard.held = Held(first, None, held.epoch)
         self._recognise()

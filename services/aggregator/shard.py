@@ -4,12 +4,14 @@ Everything here is exact only because one owner writes a shard: what it remember
 with the ownership, and the position's epoch refuses an owner that was overtaken.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Self
 
+from services import tracing
 from services.aggregator.domain.arrivals import Arrival, LogRecord, Unusable, read, record_mark
 from services.aggregator.domain.facts import (
     Claimed,
@@ -34,6 +36,8 @@ from services.aggregator.store.links import Change
 from services.aggregator.store.partitions import Days
 from services.aggregator.store.positions import Held, Letter
 from services.postgres import POISON, Connection, Pool, transaction
+
+log = logging.getLogger(__name__)
 
 ALLOWED_LATENESS: Final = timedelta(hours=50)
 """Two hours until a day's windows are provisional, forty-eight more until they are final."""
@@ -134,10 +138,11 @@ class Shard:
         last = batch.records[-1]
         anchor = record_mark(last)
         self._hook("before_tx")
-        async with transaction(pool) as tx:
-            await positions.move(tx, self.number, self.held, last.offset + 1, anchor)
-            outcome = await (self._isolate if alone else self._apply)(tx, batch, now)
-            self._hook("in_tx")
+        with tracing.span("commit", {"db.system.name": "postgresql"}, kind="CLIENT"):
+            async with transaction(pool) as tx:
+                await positions.move(tx, self.number, self.held, last.offset + 1, anchor)
+                outcome = await (self._isolate if alone else self._apply)(tx, batch, now)
+                self._hook("in_tx")
         self._hook("after_commit")
         self.held = Held(last.offset + 1, anchor, self.held.epoch)
         return outcome
@@ -151,12 +156,19 @@ class Shard:
         except POISON as error:
             self._people.forget()
             if len(records) == 1:
+                self._tell(batch, error)
                 await self._keep(tx, [Unusable(records[0], None, type(error).__name__)], {})
                 return Outcome(dead_letter=1)
         middle = len(records) // 2
         outcome = await self._isolate(tx, self._read(records[:middle]), now)
         outcome += await self._isolate(tx, self._read(records[middle:]), now)
         return outcome
+
+    def _tell(self, batch: Batch, error: Exception) -> None:
+        """Log which event PostgreSQL refuses, and not why: its message repeats what was sent."""
+        for arrival in batch.arrivals:
+            about = {"shard": self.number, "tenant": arrival.event.tenant, "event": arrival.event.id}
+            log.warning("an event was set aside: %s", type(error).__name__, extra=about)
 
     async def _apply(self, tx: Connection, batch: Batch, now: datetime) -> Outcome:
         arrivals, unusable = batch.arrivals, batch.unusable

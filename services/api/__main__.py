@@ -1,10 +1,13 @@
-"""Starts the API service: waits for Postgres, makes sure that an admin key exists, serves until told to stop."""
+"""Starts the API service: waits for Postgres, makes sure that an admin key exists, serves until told to stop.
+
+Told to stop it first says that it is not ready, and answers for a while yet. At the end whoever follows a stream is
+told to come again, and what is under way is answered.
+"""
 
 import asyncio
 import contextlib
 import gc
 import logging
-import signal
 import sys
 from datetime import UTC, datetime
 from typing import Final
@@ -12,24 +15,25 @@ from typing import Final
 import uvicorn
 import uvloop
 
+from services import observability, tracing
 from services import settings as configuration
 from services.api import app as application
 from services.api import edge
 from services.api.store.keys import ensure_admin_key
-from services.api.streams import Streams
 from services.egress import checker, networks_of
 from services.guard import GuardedProtocol
-from services.observability import start_logging
+from services.leaving import Leaving
 from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Pool, close_pool, wait_for_pool
 from services.server import Server
 from services.settings import SettingError, Settings
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS: Final = 9
-"""One of them listens."""
+CONNECTIONS: Final = 10
+"""One of them listens, and one holds, or waits for, the lock of who shows adoption."""
 STATEMENT_SECONDS: Final = 20.0
-DRAIN_SECONDS: Final = 5
+ANSWER_SECONDS: Final = 5
+"""How long is waited at the end for what is under way."""
 _GARBAGE: Final = 50_000
 """A page of values is thousands of objects and no cycle; looking for cycles after every 700 would cost more than it."""
 
@@ -64,19 +68,18 @@ async def _ensure_key(pool: Pool, settings: Settings, stop: asyncio.Event) -> No
 
 
 async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    leaving = Leaving()
+    leaving.listen()
     pool = await wait_for_pool(
         settings.database,
         name="uptake-api",
-        stop=stop,
+        stop=leaving.asked,
         max_size=CONNECTIONS,
         statement_seconds=STATEMENT_SECONDS,
         tidy=True,
     )
     try:
-        await _ensure_key(pool, settings, stop)
+        await _ensure_key(pool, settings, leaving.asked)
         app = application.create(
             pool,
             clock=_now,
@@ -91,9 +94,10 @@ async def _serve(settings: Settings) -> None:
                 "letters": settings.retention_letter_days,
             },
         )
+        app.state.leaving = leaving.asked
         server = Server(
             uvicorn.Config(
-                app,
+                tracing.served(app, lambda scope: getattr(scope.get("route"), "path", "other")),
                 host=settings.host,
                 port=settings.api_port,
                 http=_Guarded,
@@ -103,32 +107,24 @@ async def _serve(settings: Settings) -> None:
                 server_header=False,
                 ws="none",
                 timeout_keep_alive=15,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
+                timeout_graceful_shutdown=ANSWER_SECONDS,
+            ),
+            shared=settings.share_ports == "yes",
+            at_close=app.state.streams.end,
         )
         gc.collect()
         gc.freeze()  # what is loaded now stays: no collection looks at it again
         gc.set_threshold(_GARBAGE, 20, 20)
-        await _until_stopped(server, stop, app.state.streams)
+        await server.run_until(leaving, drain=settings.drain_seconds)
     finally:
         await close_pool(pool)
-
-
-async def _until_stopped(server: Server, stop: asyncio.Event, streams: Streams) -> None:
-    serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    streams.end()
-    server.should_exit = True
-    stopping.cancel()
-    await serving
 
 
 def main() -> None:
     """Run the service with the settings of the environment."""
     try:
         settings = configuration.load()
-        start_logging("api", settings.log_level)
+        observability.start("api", settings)
         with contextlib.suppress(asyncio.CancelledError):  # stopped before Postgres came
             uvloop.run(_serve(settings))
     except (SettingError, *DATABASE_ERRORS) as error:

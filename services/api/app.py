@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from services.api import (
     absences,
+    administration,
     alerts,
     annotations,
     answers,
@@ -62,6 +63,7 @@ from services.api.scim import users as scim_users
 from services.api.scim.errors import answer
 from services.api.streams import Streams
 from services.egress import CheckUrl, checked
+from services.observability import Standing
 from services.postgres import POISON, UNAVAILABLE, Pool
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ SCIM: Final = (scim_users, scim_groups, scim_discovery, scim_rules)
 RESOURCES: Final = (
     tenants,
     keys,
+    administration,
     sources,
     logins,
     fields,
@@ -159,7 +162,7 @@ def create(
     ``check_url``: whether deliveries may go to an address.
     """
     measured = instruments.make()
-    adoption = Adoption()
+    adoption = Adoption(measured)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -183,6 +186,7 @@ def create(
     app.state.seal_key, app.state.ingest_url = seal_key, ingest_url
     app.state.instruments, app.state.adoption = measured, adoption
     app.state.kept_days, app.state.check_url = kept_days or {}, check_url
+    app.state.leaving, app.state.standing = asyncio.Event(), Standing(clock)
     app.state.streams = Streams(lambda: (app.state.pool, app.state.clock()))
     for resource in RESOURCES:
         for route in resource.router.routes:

@@ -16,9 +16,9 @@ from services.api.credentials import Credential, matches, parse
 from services.api.days import local_day
 from services.api.problems import ProblemError, invalid, not_found, unauthorised
 from services.api.store import keys, tenants
-from services.api.store.sessions import Walled, glancing
+from services.api.store.sessions import Signed, Walled, glancing
 from services.api.store.tenants import Tenant
-from services.postgres import Connection, Pool
+from services.postgres import Connection
 from services.sight.store import lines
 
 _described = HTTPBearer(auto_error=False, bearerFormat="upt_<id>_<secret>", description="A key made by POST /v1/keys.")
@@ -54,9 +54,9 @@ class Caller:
     now: datetime
 
     @property
-    def everywhere(self) -> Pool:
+    def everywhere(self) -> Signed:
         """The way to what is unique beyond the tenant: the secrets of sources, and the key that seals."""
-        return self.pool.pool
+        return Signed(self.pool.pool, self.principal.key_id)
 
     @property
     def person(self) -> str | None:
@@ -155,7 +155,7 @@ def needs(*scopes: str, bound: bool) -> Callable[..., Coroutine[Any, Any, Caller
                 key, found = await keys.find_in(connection, credential.id, uptake_tenant or None)
         principal = _permit(_principal(request, credential, key), *scopes, bound=bound)
         tenant = _in(found, principal, uptake_tenant)
-        return Caller(principal, tenant, Walled(state.pool, tenant.id), state.clock())
+        return Caller(principal, tenant, Walled(state.pool, tenant.id, principal.key_id), state.clock())
 
     return caller
 

@@ -1,17 +1,13 @@
-"""What a backtest looks like: the episodes of the rules, how many, and whom they would have asked for an answer."""
+"""What a backtest looks like: the episodes of rules, how many, what they would have asked of whom, what they find."""
 
-from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from services.api.alerts import Subject
-from services.api.rule_items import Supply, ordered
-from services.api.shapes import Day, Given, Shown
-from services.postgres import Row
-from services.rules.load import Days, Spoken, by_rule, by_week
-from services.rules.shape import Rule
+from services.api.shapes import Day, Given, Identifier, Shown
+from services.rules.sweep import MOST
 
 
 class BacktestGiven(Given):
@@ -23,10 +19,25 @@ class BacktestGiven(Given):
     text: str | None = Field(default=None, max_length=500_000, description="The same in YAML: a list, or a pack.")
     from_: Day | None = Field(default=None, alias="from", description="The first day; null: from the beginning.")
     to: Day | None = Field(default=None, description="The last day; null: until now.")
+    knowledge: Literal["now", "then"] = Field(
+        default="now", description="`then`: each day is judged by what was known on it; `now`: by all that is known."
+    )
+    sweep: "SweepGiven | None" = Field(default=None, description="One parameter of a rule at several values.")
+
+
+class SweepGiven(Given):
+    """A parameter, and the values to try. The rule is a draft or one that stands."""
+
+    rule: Identifier
+    parameter: str = Field(min_length=1, max_length=40)
+    values: list[StrictInt] = Field(min_length=1, max_length=MOST)
 
 
 class EpisodeShown(Shown):
-    """An alert as there would have been one. ``opened_on``, ``closed_on``: the days of the tenant."""
+    """An alert as there would have been one. ``opened_on``, ``closed_on``: the days of the tenant.
+
+    ``told_at``: when people would have been told first.
+    """
 
     id: str
     rule: str
@@ -39,6 +50,7 @@ class EpisodeShown(Shown):
     title: str
     opened_at: datetime
     opened_on: date
+    told_at: datetime
     closed_at: datetime | None = None
     closed_on: date | None = None
     resolution: str | None = None
@@ -50,11 +62,15 @@ class EpisodeShown(Shown):
 
 
 class RuleTried(Shown):
-    """What a rule did. ``partial``: only the present is known, or not everything that it rests on."""
+    """What a rule did. ``partial``: only the present is known, or not everything that it rests on.
+
+    ``knowledge``: what of it could not be judged by what was known then, and why; null: nothing.
+    """
 
     id: str
     version: int
     state: str
+    knowledge: str | None = None
     partial: bool
     opens: int
     silenced: int
@@ -62,21 +78,90 @@ class RuleTried(Shown):
 
 
 class PersonAsked(Shown):
-    """Somebody who would have been told, and of how many."""
+    """Whom the directory names, and for how many."""
 
     role: str
     person: str
     opens: int
 
 
+class Borne(Shown):
+    """What people would have got. Messages: emergencies at once, interruptions in working hours, and digests.
+
+    ``alerts``: of how many these tell first. ``over_budget``, ``outside_hours``: alerts that waited for a morning.
+    """
+
+    at_once: int
+    in_hours: int
+    digests: int
+    alerts: int
+    over_budget: int
+    outside_hours: int
+
+
+class RecipientShown(Borne):
+    """What a recipient would have got; null: ``people`` who are not named to this key, together."""
+
+    role: str
+    recipient: str | None = None
+    people: int
+
+
 class WeekOfLoad(Shown):
-    """What would have been opened in a week, and of how many each role and person would have been told."""
+    """What would have been opened in a week, for whom, and what they get. ``unheard``: alerts that reach nobody."""
 
     week: date
     opens: int
     silenced: int
     roles: dict[str, int]
     people: list[PersonAsked]
+    unheard: int
+    recipients: list[RecipientShown]
+
+
+class ValueTried(Borne):
+    """What a rule does with a value. ``most_interruptions``: of one recipient in one week."""
+
+    value: int
+    opens: int
+    silenced: int
+    closes: int
+    subjects: int
+    left_off: int
+    most_interruptions: int
+
+
+class SweepShown(Shown):
+    """What a rule does with each value of a parameter."""
+
+    rule: str
+    parameter: str
+    values: list[ValueTried]
+
+
+class SizeFound(Shown):
+    """The highest level to which a lasting fall from ``base`` is found in so many people, in hundredths; null: none."""
+
+    people: int
+    base: int
+    to: int | None = None
+
+
+class TeamFound(SizeFound):
+    """The same of a team, of whose people so many were ``active`` in its first week."""
+
+    team: str
+    wave: str
+    go_live: date
+    active: int
+
+
+class Detectable(Shown):
+    """What a rule finds within four weeks in four of five cases. ``base`` and ``to``: the share of active people."""
+
+    rule: str
+    sizes: list[SizeFound]
+    teams: list[TeamFound]
 
 
 class BacktestShown(Shown):
@@ -90,9 +175,12 @@ class BacktestShown(Shown):
     error: str | None = None
     first: date | None = Field(default=None, alias="from")
     to: date | None = None
+    knowledge: Literal["now", "then"] = "now"
     as_of: datetime | None = None
     rules: list[RuleTried]
     load: list[WeekOfLoad]
+    sweep: SweepShown | None = None
+    detectable: list[Detectable]
     episodes: list[EpisodeShown]
     left_off: int = 0
 
@@ -101,6 +189,8 @@ ASKED: Final[dict[str, Any]] = {
     "rules": [{"id": "stale-close-dates", "params": {"at_least": 25, "closes_at": 15}}],
     "from": "2026-03-01",
     "to": "2026-04-30",
+    "knowledge": "then",
+    "sweep": {"rule": "stale-close-dates", "parameter": "at_least", "values": [20, 25, 30]},
 }
 WAITING: Final[dict[str, Any]] = {
     "id": "bt_3f0c6c6d7a2f4e1b",
@@ -111,9 +201,12 @@ WAITING: Final[dict[str, Any]] = {
     "error": None,
     "from": "2026-03-01",
     "to": "2026-04-30",
+    "knowledge": "then",
     "as_of": None,
     "rules": [],
     "load": [],
+    "sweep": None,
+    "detectable": [],
     "episodes": [],
     "left_off": 0,
 }
@@ -128,6 +221,7 @@ SHOWN: Final[dict[str, Any]] = {
             "id": "stale-close-dates",
             "version": 2,
             "state": "active",
+            "knowledge": "approximate: weeks in which other people counted are left out",
             "partial": False,
             "opens": 1,
             "silenced": 0,
@@ -141,8 +235,43 @@ SHOWN: Final[dict[str, Any]] = {
             "silenced": 0,
             "roles": {"team_lead": 1},
             "people": [{"role": "team_lead", "person": "dustin", "opens": 1}],
+            "unheard": 0,
+            "recipients": [
+                {
+                    "role": "team_lead",
+                    "recipient": "dustin",
+                    "people": 1,
+                    "at_once": 0,
+                    "in_hours": 0,
+                    "digests": 1,
+                    "alerts": 1,
+                    "over_budget": 0,
+                    "outside_hours": 0,
+                }
+            ],
         }
     ],
+    "sweep": {
+        "rule": "stale-close-dates",
+        "parameter": "at_least",
+        "values": [
+            {
+                "value": 25,
+                "opens": 1,
+                "silenced": 0,
+                "closes": 0,
+                "subjects": 1,
+                "left_off": 0,
+                "at_once": 0,
+                "in_hours": 0,
+                "digests": 1,
+                "alerts": 1,
+                "over_budget": 0,
+                "outside_hours": 0,
+                "most_interruptions": 0,
+            }
+        ],
+    },
     "episodes": [
         {
             "id": "5b0c6c6d7a2f4e1b9a30",
@@ -156,6 +285,7 @@ SHOWN: Final[dict[str, Any]] = {
             "title": "North: 30 of 100 open opportunities have a close date that has passed",
             "opened_at": "2026-03-16T02:00:00Z",
             "opened_on": "2026-03-16",
+            "told_at": "2026-03-16T02:00:00Z",
             "closed_at": None,
             "closed_on": None,
             "resolution": None,
@@ -167,65 +297,3 @@ SHOWN: Final[dict[str, Any]] = {
         }
     ],
 }
-
-
-def shown(
-    row: Row, episodes: Sequence[Mapping[str, Any]], rules: Mapping[str, Rule], supply: Supply, first_day_of_week: int
-) -> dict[str, Any]:
-    """Return a backtest as JSON shows it, counted from the ``episodes`` that the key may see."""
-    request, result = row["request"], row["result"]
-    told = {
-        **{name: row[name] for name in ("id", "asked_at", "started_at", "finished_at", "error")},
-        "state": _state(row),
-        **{name: request.get(name) for name in ("from", "to")},
-        "as_of": None,
-        "rules": [],
-        "load": [],
-        "episodes": [],
-        "left_off": 0,
-    }
-    if result is None:
-        return told
-    days = Days(_day(request.get("from")), _day(request.get("to")))
-    spoken = [_spoken(each) for each in episodes]
-    asked = request.get("rules") or rules
-    return {
-        **told,
-        "as_of": result["as_of"],
-        "rules": _rules([rule for rule in ordered(rules) if rule.id in asked], spoken, days, result, supply),
-        "load": by_week(spoken, days, first_day_of_week),
-        "episodes": list(episodes),
-        "left_off": result["left_off"],
-    }
-
-
-def _state(row: Row) -> str:
-    if row["finished_at"] is not None:
-        return "finished" if row["error"] is None else "failed"
-    return "waiting" if row["started_at"] is None else "running"
-
-
-def _rules(
-    rules: Sequence[Rule], spoken: Sequence[Spoken], days: Days, result: Mapping[str, Any], supply: Supply
-) -> list[dict[str, Any]]:
-    counts = by_rule(spoken, days)
-    return [
-        {
-            "id": rule.id,
-            "version": rule.version,
-            "state": supply.state(rule)[0],
-            "partial": rule.id in result["partial"],
-            **{name: counts[rule.id][name] if rule.id in counts else 0 for name in ("opens", "silenced", "closes")},
-        }
-        for rule in rules
-    ]
-
-
-def _spoken(episode: Mapping[str, Any]) -> Spoken:
-    heard = tuple((each["role"], each.get("person")) for each in episode["audience"])
-    opened, closed = date.fromisoformat(episode["opened_on"]), _day(episode["closed_on"])
-    return Spoken(episode["rule"], opened, closed, episode["suppressed_by"] is not None, heard)
-
-
-def _day(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)

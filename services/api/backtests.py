@@ -6,14 +6,17 @@ would see, and all that is counted is counted from these.
 
 import asyncio
 import secrets as randomness
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from services.api.auth import Caller, Manager
-from services.api.backtest_items import ASKED, SHOWN, WAITING, BacktestGiven, BacktestShown, shown
+from services.api.backtest_items import ASKED, SHOWN, WAITING, BacktestGiven, BacktestShown, SweepGiven
+from services.api.backtest_load import Stage, day, stage
+from services.api.backtest_shown import Visible, shown
 from services.api.problems import MOST_ERRORS, ProblemError, conflict, invalid, not_found
 from services.api.rule_items import Supply
 from services.api.shapes import example, reply
@@ -21,10 +24,13 @@ from services.api.store import backtests as store
 from services.api.store import rules as rule_store
 from services.api.store.people import log_accesses
 from services.api.store.sessions import reading, writing
-from services.postgres import Connection
+from services.postgres import Connection, Row
 from services.rules.drafts import amid, checked, read
+from services.rules.load import Days
 from services.rules.pack import DEFAULT, PackError, Spec, Version, merged
-from services.sight import NAMES, curtain_of, sees, sight, told
+from services.rules.shape import Rule
+from services.rules.sweep import look
+from services.sight import NAMES, Curtain, Sight, curtain_of, sees, sight, told
 
 router = APIRouter(prefix="/v1/rules/backtest", tags=["alerts"])
 
@@ -57,9 +63,14 @@ async def ask(body: BacktestGiven, caller: Manager, wait: Wait = 10.0) -> Respon
         await rule_store.order(connection, tenant)
         if await store.waiting(connection, tenant) >= MOST_WAITING:
             raise conflict(f"{MOST_WAITING} backtests are not finished yet: wait for one of them.")
-        request: dict[str, Any] = {"from": body.from_, "to": body.to}
+        _not_to_come(body, await caller.today(connection))
+        request: dict[str, Any] = {"from": body.from_, "to": body.to, "knowledge": body.knowledge}
+        versions = await _versions(connection, tenant)
         if given is not None:
-            request["rules"] = _drafts(given, await _versions(connection, tenant))
+            request["rules"] = _drafts(given, versions)
+        if body.sweep is not None:
+            _look(body.sweep, request.get("rules") or {}, versions)
+            request["sweep"] = body.sweep.model_dump()
         await store.ask(connection, tenant, number, caller.principal.key_id, request)
     return await _answer(caller, number, wait, asked=True)
 
@@ -74,6 +85,19 @@ def _given(body: BacktestGiven) -> list[Any] | None:
         return body.rules
     try:
         return read(body.text)
+    except PackError as error:
+        raise _refused(error) from error
+
+
+def _not_to_come(body: BacktestGiven, today: date) -> None:
+    for name, asked in (("from", body.from_), ("to", body.to)):
+        if asked is not None and asked > today:
+            raise invalid("This day is yet to come.", pointer=f"/{name}")
+
+
+def _look(sweep: SweepGiven, drafts: Mapping[str, Spec], versions: Mapping[str, Version]) -> None:
+    try:
+        look(sweep.rule, sweep.parameter, sweep.values, drafts, versions)
     except PackError as error:
         raise _refused(error) from error
 
@@ -110,23 +134,64 @@ async def _answer(caller: Caller, number: str, wait: float, *, asked: bool) -> R
             break
         await asyncio.sleep(min(EVERY, max(until - loop.time(), 0)))
     async with writing(caller.pool) as connection:
-        body = await _shown(connection, caller, number)
+        scene = await _scene(connection, caller, number)
+    body = await asyncio.to_thread(shown, *scene)
     return reply(body, 200 if done or not asked else 202, {"location": f"{PATH}/{number}"} if asked else None)
 
 
-async def _shown(connection: Connection, caller: Caller, number: str) -> dict[str, Any]:
+async def _scene(
+    connection: Connection, caller: Caller, number: str
+) -> tuple[Row, Visible, Mapping[str, Rule], Supply, Stage | None]:
+    """Return a backtest, and all that it takes to show it to the caller."""
     tenant = caller.tenant
     row = await store.find(connection, tenant.id, number)
     if row is None:
         raise not_found()
-    found = [] if row["result"] is None else row["result"]["episodes"]
-    seen = await sight(connection, tenant, caller.person, await caller.today(connection))
-    curtain = await curtain_of(connection, tenant, found)
-    episodes = [told(each, curtain, individuals=seen.individuals) for each in found if sees(seen, each, curtain)]
-    named = {each["subject"]["key"] for each in episodes if each["subject"]["kind"] == "user"}
-    named.update(*(each["evidence"].get(NAMES, ()) for each in episodes if each["subject"]["kind"] == "wave"))
+    today = await caller.today(connection)
+    seen = await sight(connection, tenant, caller.person, today)
+    visible, curtain, every = await _visible(connection, caller, row["result"] or {}, seen)
+    named = {each["subject"]["key"] for each in visible.episodes if each["subject"]["kind"] == "user"}
+    named.update(*(each["evidence"].get(NAMES, ()) for each in visible.episodes if each["subject"]["kind"] == "wave"))
     await log_accesses(connection, tenant.id, caller.principal.key_id, PATH, sorted(named))
-    drafts = row["request"].get("rules") or {}
-    rules = merged(DEFAULT, amid(await _versions(connection, tenant.id), drafts))
+    request = row["request"]
+    rules = merged(DEFAULT, amid(await _versions(connection, tenant.id), request.get("rules") or {}))
     supply = Supply.of(*await rule_store.data(connection, tenant.id))
-    return shown(row, episodes, rules, supply, tenant.first_day_of_week)
+    if row["result"] is None:
+        return row, visible, rules, supply, None
+    as_of, days = row["result"]["as_of"], Days(day(request.get("from")), day(request.get("to")))
+    until = row["finished_at"] if as_of is None else datetime.fromisoformat(as_of)
+    before = await stage(connection, tenant.id, every, seen, curtain, days, today, until)
+    return row, visible, rules, supply, before
+
+
+async def _visible(
+    connection: Connection, caller: Caller, result: Mapping[str, Any], seen: Sight
+) -> tuple[Visible, Curtain, list[Mapping[str, Any]]]:
+    """Return what of ``result`` a key sees, what is hidden, and all episodes that are counted from."""
+    swept = result.get("sweep") or []
+    found = [*result.get("episodes", ()), *(each for row in swept for each in row["episodes"])]
+    teams = [row for rule in result.get("detectable", ()) for row in rule["teams"]]
+    curtain = await curtain_of(connection, caller.tenant, [*found, *map(_as_alert, teams)])
+
+    def of(episodes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        return [told(each, curtain, individuals=seen.individuals) for each in episodes if sees(seen, each, curtain)]
+
+    visible = Visible(
+        of(result.get("episodes", ())),
+        [{**row, "episodes": of(row["episodes"])} for row in swept],
+        [
+            {**rule, "teams": [row for row in rule["teams"] if sees(seen, _as_alert(row), curtain)]}
+            for rule in result.get("detectable", ())
+        ],
+    )
+    return visible, curtain, [*visible.episodes, *(each for row in visible.sweep for each in row["episodes"])]
+
+
+def _as_alert(team: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is found of a team as something that is told of it."""
+    first = date.fromisoformat(team["go_live"])
+    return {
+        "subject": {"kind": "team", "key": team["team"]},
+        "window": {"from": first, "to": first + timedelta(days=6)},
+        "evidence": {"den": team["people"]},
+    }

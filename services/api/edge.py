@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.api.instruments import Instruments
 from services.api.problems import ProblemError, invalid, unavailable
 from services.api.scim.errors import answer
+from services.observability import SAFE
 
 MOST_BYTES: Final = 1 << 20
 MOST_BYTES_AT: Final = {"/v1/directory/people": 64 << 20, "/scim/v2/Groups": 8 << 20}
@@ -24,6 +25,9 @@ TAGGED: Final = ("/v1/", "/feeds/")
 STREAM: Final = "text/event-stream"
 STREAMS: Final = re.compile(r"/v1/alerts/stream|/feeds/[^/]+/alerts\.stream")
 """These last as long as their readers like, and are bounded by themselves."""
+PAGES: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
+"""These load their scripts from where FastAPI has them."""
+CLOSED: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'"
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
@@ -114,7 +118,10 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["X-Content-Type-Options"] = "nosniff"
+            for name, value in SAFE:
+                headers.setdefault(name.decode(), value.decode())
+            if not headers.get("content-type", "").startswith("text/html") or self.scope["path"] not in PAGES:
+                headers["Content-Security-Policy"] = CLOSED
             headers.setdefault("Cache-Control", "private, no-cache")
             headers.add_vary_header("Authorization, Uptake-Tenant")
             if self.scope["method"] == "GET" and message["status"] == 200 and self._is_whole(headers):  # noqa: PLR2004

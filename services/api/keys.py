@@ -15,7 +15,7 @@ from services.api.problems import ProblemError, invalid, not_found
 from services.api.shapes import Cursor, Given, Identifier, Instant, Label, Limit, Shown, example, page, reply
 from services.api.store import keys as store
 from services.api.store import tenants
-from services.api.store.sessions import reading, writing
+from services.api.store.sessions import Signed, reading, writing
 from services.postgres import Connection, Row
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
@@ -106,7 +106,7 @@ async def create(request: Request, body: NewKey, principal: ManagingKey, key: On
     tenant = _owner(principal, body, request.headers.get("uptake-tenant"))
     if body.expires_at is not None and body.expires_at <= request.app.state.clock():
         raise invalid("The key would be expired from the start.", pointer="/expires_at")
-    async with writing(request.app.state.pool) as connection:
+    async with writing(Signed(request.app.state.pool, principal.key_id)) as connection:
 
         async def make() -> dict[str, Any]:
             return await _make(connection, principal, body, tenant, key)
@@ -162,7 +162,7 @@ async def show(request: Request, key_id: str, principal: ManagingKey) -> Respons
 @router.delete("/{key_id}", status_code=204, responses={204: {"description": "Revoked from the next request on."}})
 async def revoke(request: Request, key_id: str, principal: ManagingKey) -> Response:
     """Revoke a key. It opens nothing from the next request on."""
-    async with writing(request.app.state.pool) as connection:
+    async with writing(Signed(request.app.state.pool, principal.key_id)) as connection:
         if not await store.revoke(connection, key_id, principal.tenant):
             raise not_found()
     return Response(status_code=204)

@@ -4,6 +4,8 @@ Without a key ``/metrics`` shows what the process does; with the scope ``scrape`
 (an admin key: of all). Names of teams are nobody else's business.
 """
 
+import asyncio
+from datetime import datetime
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -15,7 +17,7 @@ from services.api.problems import ProblemError
 from services.api.shapes import Shown, example, reply
 from services.api.store.sessions import reading
 from services.observability import exposition
-from services.postgres import DATABASE_ERRORS
+from services.postgres import DATABASE_ERRORS, reason
 
 router = APIRouter(tags=["probes"])
 
@@ -31,6 +33,7 @@ class Ready(Shown):
 
     ready: bool
     wrong: dict[str, str]
+    since: dict[str, datetime]
 
 
 _METRICS: Final = (
@@ -44,16 +47,16 @@ async def healthz() -> Response:
     return reply({"alive": True})
 
 
-@router.get("/readyz", response_model=Ready, responses=example({"ready": True, "wrong": {}}))
+@router.get("/readyz", response_model=Ready, responses=example({"ready": True, "wrong": {}, "since": {}}))
 async def readyz(request: Request) -> Response:
     """Say whether requests can be answered (503: not now)."""
-    wrong: dict[str, str] = {}
+    wrong = {"process": "stopping"} if request.app.state.leaving.is_set() else {}
     try:
         async with reading(request.app.state.pool) as connection:
             await connection.fetchval("select exists (select from tenant)")
     except DATABASE_ERRORS as error:
-        wrong["postgres"] = type(error).__name__
-    return reply({"ready": not wrong, "wrong": wrong}, 503 if wrong else 200)
+        wrong["postgres"] = reason(error)
+    return reply(request.app.state.standing.told(wrong), 503 if wrong else 200)
 
 
 @router.get(
@@ -72,5 +75,5 @@ async def metrics(request: Request) -> Response:
             raise ProblemError(403, "This key may not do that: it needs the scope 'scrape'.")
         registry = CollectorRegistry(auto_describe=False)
         registry.register(state.adoption.collector(state.instruments.registry, principal.tenant))
-    body, kind = exposition(registry, request.headers.get("accept", ""))
+    body, kind = await asyncio.to_thread(exposition, registry, request.headers.get("accept", ""))
     return Response(body, headers={"Content-Type": kind})

@@ -130,7 +130,7 @@ async def show(
             judged = wanted is not None and (progress["evaluated"] or 0) >= wanted
             if judged and soiled_by is not None:
                 spare = min(spare, loop.time() + RECORDS_SECONDS)
-            if measured_by is None and measured:  # whom the rules are to judge anew is queued by then
+            if measured_by is None and measured and soiled_by is not None:  # whom to judge anew is queued by then
                 measured_by = progress["moment"]
             done = judged and measured and not progress["unjudged"]
             if done or loop.time() >= until:

@@ -39,6 +39,8 @@ BEAT_SECONDS: Final = 15.0
 RENEW_SECONDS: Final = 60.0
 """For so long a reader may still see what its key may not see any more."""
 RETRY: Final = b"retry: 2000\n\n"
+RETURN_MS: Final = (100, 2100)
+"""Between these the readers of a process that stops are told to come again."""
 NOTHING: Final = Sight(individuals=False, people=frozenset(), teams=frozenset())
 
 
@@ -102,11 +104,12 @@ class Streams:
         return self._ended or sum(len(room.readers) for room in self._rooms.values()) >= MOST_READERS
 
     def end(self) -> None:
-        """Let go of everybody: the process stops."""
+        """Let go of everybody: the process stops. They come again elsewhere, and not all at once."""
         self._ended = True
-        for room in self._rooms.values():
-            for reader in room.readers:
-                reader.end()
+        readers = [reader for room in self._rooms.values() for reader in room.readers if not reader.gone]
+        for place, reader in enumerate(readers):
+            reader.push(b"retry: %d\n\n" % (RETURN_MS[0] + (RETURN_MS[1] - RETURN_MS[0]) * place // len(readers)))
+            reader.end()
 
     async def run(self) -> None:
         """Tell readers what changes, until cancelled or the end. Without Postgres they wait."""

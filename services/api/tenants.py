@@ -17,7 +17,7 @@ from services.api.roles import ROLES, Role, Roles, kept_roles
 from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, Text, example, page, reply
 from services.api.store import directory, hiding
 from services.api.store import tenants as store
-from services.api.store.sessions import reading, writing
+from services.api.store.sessions import Signed, reading, writing
 from services.api.store.tenants import Tenant
 
 router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
@@ -159,7 +159,7 @@ def _visible(principal: Principal, tenant: str) -> str:
 @router.post("", status_code=201, response_model=TenantShown, responses=example(SHOWN, 201), openapi_extra=_BODY)
 async def create(request: Request, body: NewTenant, principal: AdminKey, key: OnceKey) -> Response:
     """Make a tenant. Every setting but the id has a default."""
-    async with writing(request.app.state.pool) as connection:
+    async with writing(Signed(request.app.state.pool, principal.key_id)) as connection:
 
         async def make() -> dict[str, Any]:
             made = await store.create(connection, body.id, _columns(body, body.id))
@@ -195,7 +195,7 @@ async def show(request: Request, tenant: str, principal: ReadingKey) -> Response
 @router.patch("/{tenant}", response_model=TenantShown, responses=example(SHOWN), openapi_extra=_CHANGE)
 async def change(request: Request, tenant: str, body: TenantChange, principal: ManagingKey) -> Response:
     """Change settings. The clock and the time zone cannot change any more once days were counted by them."""
-    async with writing(request.app.state.pool) as connection:
+    async with writing(Signed(request.app.state.pool, principal.key_id)) as connection:
         present = await store.find(connection, _visible(principal, tenant), lock=True)
         if present is None:
             raise not_found()

@@ -13,6 +13,7 @@ from services.cli.backtest import backtest
 from services.cli.calls import CallError
 from services.cli.rebuild import rebuild
 from services.cli.replay import replay
+from services.cli.reseal import reseal
 from services.embedded import EmbeddedError
 from services.installation import InstallationError
 from services.kafka import LogUnavailableError
@@ -56,6 +57,7 @@ app.command("backtest")(backtest)
 app.command("retention")(retention.retention)
 app.command("rebuild")(rebuild)
 app.command("doctor")(doctor.doctor)
+app.command("reseal")(reseal)
 
 
 def main() -> None:

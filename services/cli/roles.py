@@ -42,7 +42,7 @@ def topics() -> None:
     settings = load()
     made = asyncio.run(
         installation.make_topics(
-            settings.database, settings.kafka, partitions=settings.partitions, replication=settings.replication
+            settings.database, settings.cluster, partitions=settings.partitions, replication=settings.replication
         )
     )
     for name, partitions in made.items():

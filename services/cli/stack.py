@@ -12,6 +12,7 @@ from services.api.credentials import mint
 from services.api.store import keys
 from services.cli.engines import Engines, engines, watch
 from services.kafka import LogUnavailableError
+from services.leaving import Leaving
 from services.settings import Settings
 from services.supervisor import Service, StartError, Supervisor, retry
 
@@ -61,9 +62,9 @@ def _leave(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - the shape 
 
 
 async def _run(plan: Plan, services: list[Service], own: Engines, on_ready: OnReady, logs: int | None) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    leaving = Leaving()
+    leaving.listen()
+    stop = leaving.asked
     settings = replace(plan.settings, kafka=own.kafka, database=own.database)
     if own.broker is not None:
         settings = replace(settings, session_ms=min(settings.session_ms, EMBEDDED_SESSION_MS))
@@ -73,7 +74,7 @@ async def _run(plan: Plan, services: list[Service], own: Engines, on_ready: OnRe
     settings = replace(settings, admin_key=key)
     for service in services:
         service.settings = replace(settings, aggregator_port=service.settings.aggregator_port)
-    supervisor = Supervisor(services, stop=stop, logs=logs)
+    supervisor = Supervisor(services, leaving=leaving, logs=logs)
     watching = asyncio.create_task(watch(own, settings, stop))
     try:
         if await supervisor.start() and await _unless(stop, on_ready(_ready(services, settings))):
@@ -102,7 +103,7 @@ async def _prepare(settings: Settings, own: Engines) -> str:
 
     async def make_topics() -> None:
         await installation.make_topics(
-            settings.database, settings.kafka, partitions=settings.partitions, replication=settings.replication
+            settings.database, settings.cluster, partitions=settings.partitions, replication=settings.replication
         )
 
     await retry("the database cannot be migrated", lambda: migrate.upgrade(settings.database), postgres.UNAVAILABLE)

@@ -40,13 +40,14 @@ async def tell(ready: dict[str, str], *, quiet: bool) -> dict[str, Any]:
     story = simulator.stage()
     console.print(page.opening(story))
     async with Stack(ready, TENANT) as stack:
-        await _set_up(stack, story)
-        sent = await _replay(stack, story, console)
+        making = asyncio.to_thread(list, simulator.events(story))
+        _, events = await asyncio.gather(_set_up(stack, story), making)
+        await _replay(stack, events, console)
         shown = await _read(stack)
     seconds = round(perf_counter() - began, 1)
     verdict = compare(simulator.known_alerts(story), told(shown.alerts))
     summary = {
-        "events": sent,
+        "events": len(events),
         "people": len(story.people),
         "windows": sum(len(windows) for windows in shown.windows.values()),
         "alerts": counts(shown.alerts),
@@ -73,9 +74,8 @@ async def _set_up(stack: Stack, story: Story) -> None:
         await stack.declare_wave(body)
 
 
-async def _replay(stack: Stack, story: Story, console: Console) -> int:
-    """Post every event; return how many."""
-    events = list(simulator.events(story))
+async def _replay(stack: Stack, events: Sequence[Event], console: Console) -> None:
+    """Post every event."""
     columns = (TextColumn("  {task.description}"), BarColumn(34), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("replaying", total=len(events))
@@ -84,10 +84,9 @@ async def _replay(stack: Stack, story: Story, console: Console) -> int:
             batches = _batches(part)
             await asyncio.gather(*(_send(stack, batches, progress, task) for _ in range(SENDERS)))
             await stack.settle()
-    return len(events)
 
 
-def _acts(events: list[Event]) -> Iterator[list[Event]]:
+def _acts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     """Cut ``events`` where the first one is from after the next instant at which anything is judged."""
     start = 0
     pending = iter(simulator.checkpoints())

@@ -1,13 +1,12 @@
 """The ingest process: settings in, one event loop, a clean end.
 
-On SIGTERM or SIGINT it first says that it is not ready, then takes no new connections, answers what is under way,
-flushes what is gathered and exits 0.
+Told to stop it first says that it is not ready, and answers for a while yet; then it takes no new connections, answers
+what is under way, flushes what is gathered and exits 0.
 """
 
 import asyncio
 import gc
 import logging
-import signal
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from services import observability, tracing
 from services import settings as setting
 from services.guard import GuardedProtocol
 from services.ingest.app import FrontDoor
@@ -31,15 +31,17 @@ from services.ingest.publisher import Publisher
 from services.ingest.registry import Registry
 from services.ingest.replays import Replays
 from services.ingest.spool import Spool
+from services.ingest.traced import TracedPublisher, route_of
 from services.kafka import Appender
-from services.observability import start_logging
+from services.leaving import Leaving
 from services.server import Server
+from services.waiting import pause
 
 log = logging.getLogger(__name__)
 
-_NOTICE_SECONDS: Final = 0.5
-"""Between "not ready" and the closed door: load balancers look, senders go elsewhere."""
-_DRAIN_SECONDS: Final = 8
+_ANSWER_SECONDS: Final = 8
+"""How long is waited at the end for what is under way."""
+_LOOK_SECONDS: Final = 0.05
 _SPOOL_SECONDS: Final = 2
 """How long the spool is emptied at the end; what is left waits for the next start."""
 _KEEP_ALIVE_SECONDS: Final = 30
@@ -69,11 +71,13 @@ def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> S
             log_config=None,
             access_log=False,
             server_header=False,
+            headers=[(name.decode(), value.decode()) for name, value in observability.SAFE],
             proxy_headers=False,
             backlog=2048,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-        )
+            timeout_graceful_shutdown=_ANSWER_SECONDS,
+        ),
+        shared=settings.share_ports == "yes",
     )
 
 
@@ -87,9 +91,9 @@ class _Parts:
         self.registry = Registry(
             settings.database, settings.state_dir, every=settings.registry_seconds, seal_key=settings.seal_key
         )
-        self.publisher = Publisher(
+        self.publisher = (TracedPublisher if tracing.on() else Publisher)(
             lambda: Appender(
-                settings.kafka, client_id="uptake-ingest", request_ms=max(1000, int(settings.publish_seconds * 1000))
+                settings.cluster, client_id="uptake-ingest", request_ms=max(1000, int(settings.publish_seconds * 1000))
             ),
             self.instruments,
             linger=settings.linger_ms / 1000,
@@ -97,9 +101,9 @@ class _Parts:
             max_pending=settings.max_pending_mib << 20,
             installed=lambda: self.registry.snapshot.shards,
         )
-        self._post = Post(lambda: Appender(settings.kafka, client_id="uptake-ingest-letters"))
+        self._post = Post(lambda: Appender(settings.cluster, client_id="uptake-ingest-letters"))
         self.spool = Spool(settings.state_dir, most=settings.spool_mib << 20, told=self.instruments.spool_damaged)
-        self.instruments.watch_spool(lambda: self.spool.measure, _clock)
+        self.instruments.watch_spool(lambda: self.spool.measure, settings.spool_mib << 20, _clock)
         self._shares = Shares(settings.max_pending_mib << 20)
         self.landing = Landing(self.publisher, self._post, self.spool, self._shares, seconds=settings.spool_ms / 1000)
 
@@ -116,7 +120,7 @@ class _Parts:
     def front(self) -> FrontDoor:
         """Return the application, from the front door to what stands behind it all."""
         gate = Gate(self.registry, _clock)
-        behind = application(self.instruments, self.wrong)
+        behind = application(self.instruments, self.wrong, _clock)
         replays = Replays(behind, gate, self.registry, self.landing, self.instruments, _clock)
         hooks = Hooks(
             Logins(replays, gate, self.registry, self.landing, self.instruments, _clock),
@@ -141,24 +145,27 @@ class _Parts:
         await self.registry.stop()
 
 
+async def _serve(server: Server, parts: _Parts, leaving: Leaving, settings: setting.Settings) -> None:
+    """Serve until told to leave. Who shares the port begins when events can be taken: until then others take them."""
+    while settings.share_ports == "yes" and parts.wrong() and not leaving.asked.is_set():
+        await pause(leaving.asked, _LOOK_SECONDS)
+    await server.run_until(leaving, drain=settings.drain_seconds)
+
+
 async def _run(settings: setting.Settings) -> int:
-    stopping = asyncio.Event()
-    parts = _Parts(settings, stopping)
-    server = _server(parts.front(), settings, parts.instruments)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    leaving = Leaving()
+    leaving.listen()
+    parts = _Parts(settings, leaving.asked)
+    server = _server(tracing.served(parts.front(), route_of), settings, parts.instruments)
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection looks at it again
     gc.set_threshold(_GARBAGE, 20, 20)
     parts.spool.start()
     upkeep = [asyncio.create_task(work.run()) for work in (parts.registry, parts.publisher, parts.landing)]
-    serving = asyncio.create_task(server.serve())
-    await asyncio.wait([serving, *upkeep, told := asyncio.create_task(stopping.wait())], return_when="FIRST_COMPLETED")
-    failed = not told.done()
-    stopping.set()
-    await asyncio.sleep(0 if failed else _NOTICE_SECONDS)
-    server.should_exit = True
+    serving = asyncio.create_task(_serve(server, parts, leaving, settings))
+    await asyncio.wait([serving, *upkeep], return_when=asyncio.FIRST_COMPLETED)
+    failed = not leaving.asked.is_set()
+    leaving.asked.set()
     await asyncio.wait([serving])
     await parts.flush()
     for task in upkeep:
@@ -176,7 +183,7 @@ def main() -> None:
         settings = setting.load()
     except setting.SettingError as error:
         sys.exit(f"uptake ingest: {error}")
-    start_logging("ingest", settings.log_level)
+    observability.start("ingest", settings)
     with asyncio.Runner(loop_factory=_loop) as runner:
         code = runner.run(_run(settings))
     sys.exit(code)

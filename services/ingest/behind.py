@@ -4,6 +4,7 @@ The intake is answered before it (see ``app``); here it only stands in the docum
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from services.ingest import problems
 from services.ingest.instruments import Instruments
-from services.observability import exposition
+from services.observability import Standing, exposition
 
 _EXAMPLE: Final = {
     "specversion": "1.0",
@@ -172,8 +173,11 @@ _REPLAYS: Final[dict[str, Any]] = {
 }
 
 
-def application(instruments: Instruments, wrong: Callable[[], Mapping[str, str]]) -> FastAPI:
+def application(
+    instruments: Instruments, wrong: Callable[[], Mapping[str, str]], clock: Callable[[], datetime]
+) -> FastAPI:
     """Return the application; ``wrong`` tells what keeps the service from being ready, by part."""
+    standing = Standing(clock)
     app = FastAPI(title="Uptake ingest", version="1", redirect_slashes=False)
 
     @app.get("/healthz", summary="Whether the process lives")
@@ -182,8 +186,8 @@ def application(instruments: Instruments, wrong: Callable[[], Mapping[str, str]]
 
     @app.get("/readyz", summary="Whether events can be taken now")
     async def readyz() -> JSONResponse:
-        found = dict(wrong())
-        return JSONResponse({"ready": not found, "wrong": found}, 503 if found else 200)
+        found = wrong()
+        return JSONResponse(standing.told(found), 503 if found else 200)
 
     @app.get("/metrics", summary="Prometheus metrics, as text or OpenMetrics")
     async def metrics(request: Request) -> Response:

@@ -35,6 +35,8 @@ class Connection:
         self._retiring: set[asyncio.Task[None]] = set()
         self.appender: Appender | None = None
         self.shards = 0
+        self.trouble = ""
+        """Why there is no connection, as far as it is known."""
         self.well = False
         self.under_way: Counter[Appender] = Counter()
         """How many appends of each connection have not ended yet."""
@@ -84,6 +86,7 @@ class Connection:
             shards = await fresh.partitions(EVENTS)
         except LogUnavailableError as error:
             log.warning("waiting for Kafka: %s", error)
+            self.trouble = str(error)
             await fresh.stop()
             return False
         old, self.appender, self.shards, self.well = self.appender, fresh, shards, True

@@ -74,8 +74,8 @@ class Instruments:
         """Count events whose append the log did not acknowledge in time."""
         self._failed.inc(events)
 
-    def watch_spool(self, measure: Callable[[], Measure], now: Callable[[], datetime]) -> None:
-        """Show how much is in the spool, and for how long."""
+    def watch_spool(self, measure: Callable[[], Measure], most: int, now: Callable[[], datetime]) -> None:
+        """Show how much is in the spool, of ``most`` bytes, and for how long."""
 
         def age() -> float:
             oldest = measure().oldest_ms
@@ -84,6 +84,7 @@ class Instruments:
         for name, help_, value in (
             ("events", "Events and dead letters that wait in the spool.", lambda: measure().events),
             ("bytes", "Bytes that wait in the spool.", lambda: measure().bytes),
+            ("limit_bytes", "Bytes that the spool holds at most.", lambda: float(most)),
             ("oldest_seconds", "How long the oldest in the spool has waited; 0: nothing is in it.", age),
         ):
             Gauge(f"uptake_ingest_spool_{name}", help_, registry=self.registry).set_function(value)

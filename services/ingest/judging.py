@@ -23,7 +23,8 @@ def read(vendor: Vendor, source: Source, delivery: Delivery, fields: FieldRegist
     except MalformedError as error:
         return Reading([], [Bad("", str(error))]), True
     except Exception as error:  # noqa: BLE001 - whatever an adapter trips over is kept, and its sender answered
-        log.error("the adapter of %s failed %s", source.id, _where(error))  # noqa: TRY400 - a message holds texts
+        about = {"tenant": source.tenant, "source": source.id}
+        log.error("the adapter of %s failed %s", source.id, _where(error), extra=about)  # noqa: TRY400 - it holds texts
         return Reading([], [Bad("", "the adapter failed on it")]), True
 
 

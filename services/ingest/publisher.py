@@ -14,6 +14,7 @@ from typing import Final
 
 from schemas.events import Record
 from schemas.topics import EVENTS, shard_of
+from services import exemplars
 from services.ingest.connection import Connection
 from services.ingest.instruments import Instruments
 from services.ingest.parts import Received, append_in_parts, pack
@@ -88,7 +89,7 @@ class Publisher:
     def wrong(self) -> str | None:
         """Return why events cannot be taken, or None when they can."""
         if self._connection.appender is None:
-            return "not connected"
+            return f"not connected: {self._connection.trouble}" if self._connection.trouble else "not connected"
         if not self._fits():
             return f"the topic has {self._connection.shards} partitions, the installation {self._installed()} shards"
         return None if self._connection.well else "the last append was not acknowledged"
@@ -269,7 +270,9 @@ class Publisher:
             if isinstance(outcome, LogUnavailableError):
                 self._instruments.failed(len(gather.records))
             else:
-                self._instruments.publish_seconds.observe(asyncio.get_running_loop().time() - gather.opened)
+                first = gather.records[0][1]
+                took = asyncio.get_running_loop().time() - gather.opened
+                self._instruments.publish_seconds.observe(took, exemplars.of_record(first.value, first.headers))
             gather.done.set_result(outcome)
         self._advance(gather)
 

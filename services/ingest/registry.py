@@ -18,8 +18,7 @@ from schemas.fields import DEFAULT, FieldRegistry
 from schemas.sources import KINDS, Source
 from services import postgres
 from services.ingest.keys import Key
-from services.sealing import Seal, SealError, kept_key
-from services.settings import read_seal_key
+from services.sealing import Seal, SealError, kept_key, seal_with
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     fields: dict[str, FieldRegistry] = {}
     """The field registries of the tenants that have their own."""
     seal_key: bytes | None = None
-    """The key that the installation keeps; None: it is given by a setting."""
+    """The key that the installation keeps; None: a setting gives it, and nothing is sealed with a kept one."""
 
 
 class RegistryAwayError(RuntimeError):
@@ -144,8 +143,8 @@ class Registry:
 
     def _adopt(self, snapshot: Snapshot) -> None:
         """Take up ``snapshot``; a source that cannot be opened is left out and told of."""
-        key = read_seal_key(self._seal_key) if self._seal_key else snapshot.seal_key
-        self.seal = None if key is None else Seal(key)
+        known = bool(self._seal_key) or snapshot.seal_key is not None
+        self.seal = seal_with(self._seal_key, snapshot.seal_key) if known else None
         sources = [] if self.seal is None else [_opened(sealed, self.seal) for sealed in snapshot.sources]
         self.sources = {source.id: source for source in sources if source is not None}
         self.by_key = {
@@ -167,7 +166,7 @@ class Registry:
             sources = await connection.fetch(_SOURCES)
             shards = await connection.fetchval(_SHARDS)
         async with self._pool.acquire() as connection:
-            key = None if self._seal_key else await kept_key(connection)
+            key = await kept_key(connection, make=not self._seal_key)
         return Snapshot(
             keys={
                 row["id"]: Key(bytes(row["secret_hash"]), frozenset(row["scopes"]), row["tenant"], row["expires_at"])
@@ -217,15 +216,19 @@ def _registered(row: postgres.Row) -> tuple[str, FieldRegistry] | None:
 def _opened(sealed: SealedSource, seal: Seal) -> Source | None:
     kind = KINDS.get(sealed.kind)
     if kind is None:
-        log.warning("source %s is of a kind that this version does not know", sealed.id)
+        log.warning("source %s is of a kind that this version does not know", sealed.id, extra=_about(sealed))
         return None
     try:
         secrets = tuple(seal.open(secret, f"source/{sealed.id}").decode() for secret in sealed.secrets)
         options = msgspec.json.decode(sealed.options, type=kind.options)
     except (SealError, UnicodeError, msgspec.MsgspecError) as error:
-        log.warning("source %s cannot be used: %s", sealed.id, type(error).__name__)
+        log.warning("source %s cannot be used: %s", sealed.id, type(error).__name__, extra=_about(sealed))
         return None
     return Source(sealed.id, sealed.tenant, sealed.kind, secrets, options)
+
+
+def _about(sealed: SealedSource) -> dict[str, str]:
+    return {"tenant": sealed.tenant, "source": sealed.id}
 
 
 def _seen(reading: asyncio.Task[None]) -> None:

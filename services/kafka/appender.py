@@ -8,8 +8,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from services.kafka.clients import leave
+from services.kafka.clients import leave, refused, way
 from services.kafka.errors import LogUnavailableError, unavailable
+from services.settings import Cluster
 
 MAX_RECORD_BYTES: Final = 1 << 20
 BATCH_BYTES: Final = 128 * 1024
@@ -57,9 +58,9 @@ class _Batch(BatchBuilder):  # type: ignore[misc]
 class Appender:
     """Appends batches to the log; an append is done when all in-sync replicas have it."""
 
-    def __init__(self, bootstrap: str, *, client_id: str, request_ms: int = 5000) -> None:
+    def __init__(self, cluster: str | Cluster, *, client_id: str, request_ms: int = 5000) -> None:
         self._client_id = client_id
-        self._bootstrap = bootstrap
+        self._cluster = cluster
         self._request_ms = request_ms
         self._producer: Any = None
 
@@ -70,7 +71,7 @@ class Appender:
             LogUnavailableError: no broker answers.
         """
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **way(self._cluster),
             client_id=self._client_id,
             acks="all",
             compression_type="zstd",
@@ -84,7 +85,7 @@ class Appender:
             await producer.start()
         except (KafkaError, OSError) as error:
             await leave(producer.stop(), seconds=2)
-            raise LogUnavailableError(str(error)) from error
+            raise await refused(self._cluster, error) from error
         self._producer = producer
 
     async def stop(self) -> None:

@@ -1,15 +1,69 @@
-"""What every aiokafka client of ours does alike: reading what has arrived, and leaving."""
+"""What every aiokafka client of ours does alike: finding the way there, reading what has arrived, and leaving."""
 
 import asyncio
+import contextlib
 import logging
+import ssl
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Final
 
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from services.kafka.errors import OutOfRangeError, unavailable
+from services.kafka.errors import LogUnavailableError, OutOfRangeError, unavailable
+from services.settings import Cluster
 
 log = logging.getLogger(__name__)
+
+_PROBE_MS: Final = 5000
+
+
+def way(cluster: str | Cluster) -> dict[str, Any]:
+    """Return what a client of aiokafka needs to reach ``cluster`` (a text: its bootstrap servers, unsecured).
+
+    The certificate of a broker must be of a known authority and for the name it is reached by.
+
+    Raises:
+        LogUnavailableError: a certificate or key cannot be used.
+    """
+    if isinstance(cluster, str):
+        return {"bootstrap_servers": cluster}
+    found: dict[str, Any] = {
+        "bootstrap_servers": cluster.bootstrap,
+        "security_protocol": cluster.security.upper(),
+    }
+    if cluster.security.endswith("ssl"):
+        try:
+            context = found["ssl_context"] = ssl.create_default_context(cafile=cluster.ca or None)
+            if cluster.cert:
+                context.load_cert_chain(cluster.cert, cluster.key or None)
+        except OSError as error:
+            raise LogUnavailableError(f"the certificates for Kafka cannot be used: {error}") from error
+    if cluster.security.startswith("sasl_"):
+        found["sasl_mechanism"] = cluster.mechanism
+        found["sasl_plain_username"] = cluster.user
+        found["sasl_plain_password"] = cluster.password
+    return found
+
+
+async def refused(cluster: str | Cluster, error: BaseException) -> LogUnavailableError:
+    """Return why no broker let a client in, as ours: aiokafka says only that none did, and logs the reason."""
+    if isinstance(cluster, str) or cluster.security == "plaintext":
+        return unavailable(error)
+    terms = way(cluster)
+    reasons = []
+    for host, port, _ in collect_hosts(terms.pop("bootstrap_servers")):
+        try:
+            link = await create_conn(host, port, request_timeout_ms=_PROBE_MS, **terms)
+        except (KafkaError, OSError, TimeoutError) as reason:
+            words = getattr(reason, "verify_message", "") or str(reason) or type(reason).__name__
+            reasons.append(f"{host}:{port}: {words}")
+        else:
+            with contextlib.suppress(KafkaError, OSError):
+                link.close()
+    ours = LogUnavailableError("; ".join(reasons)) if reasons else unavailable(error)
+    ours.__cause__ = error
+    return ours
 
 
 async def taken(consumer: Any, *, wait_ms: int, max_records: int) -> dict[int, list[Any]]:  # noqa: ANN401 - untyped

@@ -6,9 +6,10 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.kafka.clients import leave, taken
+from services.kafka.clients import leave, refused, taken, way
 from services.kafka.errors import unavailable
 from services.kafka.reader import LogRecord
+from services.settings import Cluster
 
 _WAIT_MS: Final = 500
 _START_SECONDS: Final = 30.0
@@ -17,19 +18,11 @@ _START_SECONDS: Final = 30.0
 class Follower:
     """Reads all of a topic that few write to."""
 
-    def __init__(self, bootstrap: str, topic: str, *, client_id: str) -> None:
+    def __init__(self, cluster: str | Cluster, topic: str, *, client_id: str) -> None:
         self._topic = topic
-        self._consumer: Any = AIOKafkaConsumer(
-            topic,
-            bootstrap_servers=bootstrap,
-            client_id=client_id,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=_WAIT_MS,
-            request_timeout_ms=10_000,
-            retry_backoff_ms=200,
-        )
+        self._cluster = cluster
+        self._client_id = client_id
+        self._consumer: Any = None
 
     async def start(self) -> list[int]:
         """Connect; return the numbers of the topic's partitions, each of which is to be sought.
@@ -37,15 +30,27 @@ class Follower:
         Raises:
             LogUnavailableError: no broker answers, or there is no such topic yet.
         """
+        self._consumer = AIOKafkaConsumer(
+            self._topic,
+            **way(self._cluster),
+            client_id=self._client_id,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=_WAIT_MS,
+            request_timeout_ms=10_000,
+            retry_backoff_ms=200,
+        )
         try:
             await asyncio.wait_for(self._consumer.start(), _START_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
-            raise unavailable(error) from error
+            raise await refused(self._cluster, error) from error
         return sorted(tp.partition for tp in self._consumer.assignment())
 
     async def stop(self) -> None:
         """Disconnect, within five seconds."""
-        await leave(self._consumer.stop(), seconds=5)
+        if self._consumer is not None:
+            await leave(self._consumer.stop(), seconds=5)
 
     async def first(self, partition: int) -> int:
         """Return the first offset of ``partition``."""

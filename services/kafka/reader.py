@@ -8,14 +8,15 @@ that nobody chose.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from services.kafka.clients import leave, taken
+from services.kafka.clients import leave, refused, taken, way
 from services.kafka.errors import unavailable
+from services.settings import Cluster
 
 FETCH_WAIT_MS: Final = 100
 START_SECONDS: Final = 30.0
@@ -50,27 +51,27 @@ class Reader:
     """Reads the partitions the group gives it, each from where it is told to."""
 
     def __init__(
-        self, bootstrap: str, topic: str, group: str, *, client_id: str, session_ms: int, changed: Callable[[], None]
+        self,
+        cluster: str | Cluster,
+        topic: str,
+        group: str,
+        *,
+        client_id: str,
+        session_ms: int,
+        changed: Callable[[], None],
     ) -> None:
+        self._cluster = cluster
         self._topic = topic
         self._changed = changed
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            client_id=client_id,
-            group_id=group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            session_timeout_ms=session_ms,
-            heartbeat_interval_ms=max(session_ms // 10, 300),
-            rebalance_timeout_ms=max(session_ms // 2, 3000),
-            max_poll_interval_ms=600_000,
-            request_timeout_ms=max(session_ms + 1000, 5000),
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            metadata_max_age_ms=METADATA_MS,
-            max_partition_fetch_bytes=8 << 20,
-            retry_backoff_ms=100,
-            partition_assignment_strategy=[RoundRobinPartitionAssignor],
-        )
+        self._options = {
+            "client_id": client_id,
+            "group_id": group,
+            "session_timeout_ms": session_ms,
+            "heartbeat_interval_ms": max(session_ms // 10, 300),
+            "rebalance_timeout_ms": max(session_ms // 2, 3000),
+            "request_timeout_ms": max(session_ms + 1000, 5000),
+        }
+        self._consumer: Any = None
 
     async def start(self) -> None:
         """Join the group.
@@ -78,15 +79,28 @@ class Reader:
         Raises:
             LogUnavailableError: no broker answers.
         """
+        self._consumer = AIOKafkaConsumer(
+            **way(self._cluster),
+            **self._options,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_poll_interval_ms=600_000,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            metadata_max_age_ms=METADATA_MS,
+            max_partition_fetch_bytes=8 << 20,
+            retry_backoff_ms=100,
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+        )
         self._consumer.subscribe([self._topic], listener=_Listener(self._changed))
         try:
             await asyncio.wait_for(self._consumer.start(), START_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
-            raise unavailable(error) from error
+            raise await refused(self._cluster, error) from error
 
     async def stop(self) -> None:
         """Leave the group, within eight seconds."""
-        await leave(self._consumer.stop(), seconds=8)
+        if self._consumer is not None:
+            await leave(self._consumer.stop(), seconds=8)
 
     def assigned(self) -> frozenset[int]:
         """Return the partitions this reader owns now."""

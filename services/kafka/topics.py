@@ -8,22 +8,27 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS
+from services.kafka.clients import refused, way
 from services.kafka.errors import LogUnavailableError
+from services.settings import Cluster
 
 SHOWN_SECONDS: Final = 30
 """How long a broker may take to show what it has: one that was killed and starts again on a busy machine."""
 
 
-async def ensure_topics(bootstrap: str, *, partitions: int, replication: int) -> dict[str, int]:
+async def ensure_topics(cluster: str | Cluster, *, partitions: int, replication: int) -> dict[str, int]:
     """Create the topics that are missing; return each topic's number of partitions.
 
     Raises:
         LogUnavailableError: no broker answers.
     """
     wanted = {EVENTS: partitions, DEAD_LETTERS: 1, ALERTS: 1}
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**way(cluster), request_timeout_ms=10_000)
     try:
         await admin.start()
+    except (KafkaError, OSError) as error:
+        raise await refused(cluster, error) from error
+    try:
         present = set(await admin.list_topics())
         for name, count in wanted.items():
             if name not in present:

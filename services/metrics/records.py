@@ -107,6 +107,13 @@ def contribute_record(
     return Contribution(Groups() if owner is None else owner.groups, told.counts, told.moves)
 
 
+def told_later(history: Timeline, policy: RecordPolicy, week: date) -> bool:
+    """Whether what happens after ``week`` may tell how it ended: of a deal won about it, or of a duplicate."""
+    if policy.duplicates and any(change.kind == MERGED for change in history.changes):
+        return True
+    return bool(policy.handoff) and any(change.stage for change in _near(history, week))
+
+
 def holder_at(history: Timeline, instant: datetime, people: People) -> str | None:
     """Return whose the record is at ``instant``: a person, or an identity that nobody is known by."""
     holder = history.state_at(instant).holder
@@ -222,12 +229,15 @@ def _add_handoffs(told: _Week, history: Timeline, policy: RecordPolicy, owner: O
 
 def _wins(history: Timeline, week: date) -> Iterator[datetime]:
     """Yield when the record became won, about ``week``."""
-    start = datetime.combine(week, time(), UTC)
-    near = timedelta(days=DAYS_A_WEEK + 1)
-    for at in dict.fromkeys(change.at for change in history.between(start - near, start + near) if change.stage):
+    for at in dict.fromkeys(change.at for change in _near(history, week) if change.stage):
         state = history.state_after(at)
         if state.outcome == WON and state.ended == at:
             yield at
+
+
+def _near(history: Timeline, week: date) -> Sequence[Change]:
+    start, near = datetime.combine(week, time(), UTC), timedelta(days=DAYS_A_WEEK + 1)
+    return history.between(start - near, start + near)
 
 
 def _takes_over(change: Change, day: date, policy: RecordPolicy, people: People) -> bool:

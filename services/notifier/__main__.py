@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import uvloop
 
-from services import postgres
+from services import observability, postgres
 from services.egress import Client, networks_of
+from services.leaving import Leaving
 from services.notifier.bell import Bell, ring_at_changes
 from services.notifier.channels.alertmanager import alertmanager
 from services.notifier.channels.email import Post, email
@@ -24,13 +24,14 @@ from services.notifier.publisher import Publisher
 from services.notifier.refreshing import refresh
 from services.notifier.sender import Sender
 from services.notifier.ways import Way
-from services.observability import Probes, start_logging
+from services.observability import Probes
 from services.sealing import Seal, seal_of
 from services.server import probing
 from services.settings import SettingError, Settings, load
 
 CONNECTIONS: Final = 8
-STOP_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 7.0
+"""Longer than the sender waits for what is under way."""
 
 
 def clock() -> datetime:
@@ -63,22 +64,31 @@ def ways(settings: Settings) -> dict[str, Way]:
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, then finish what is under way."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Run until told to leave, then finish what is under way, and give back what takes longer."""
+    leaving = Leaving()
+    leaving.listen()
+    stop = leaving.asked
     instruments, told = Instruments(), ways(settings)
+    planner: Planner | None = None
+    waiting = {"postgres": "not reached yet"}
+
+    async def ready() -> dict[str, str]:
+        if stop.is_set():
+            return {"process": "stopping"}
+        if planner is None:
+            return waiting
+        return {} if planner.healthy else {"planner": "it has not read the alerts"}
+
+    def reached(reason: str) -> None:
+        waiting["postgres"] = reason
+
+    probes = probing(Probes(instruments.registry, ready, clock), settings.host, settings.notifier_port)
+    serving = asyncio.create_task(probes.serve())
     pool = await postgres.wait_for_pool(
-        settings.database, name="uptake-notifier", stop=stop, max_size=CONNECTIONS, statement_seconds=20.0
+        settings.database, name="uptake-notifier", stop=stop, told=reached, max_size=CONNECTIONS, statement_seconds=20.0
     )
     changed, published, planned = Bell(), Bell(), Bell()
     planner = Planner(pool, told, clock, planned)
-
-    async def ready() -> dict[str, str]:
-        return {} if planner.healthy else {"planner": "it has not read the alerts"}
-
-    probes = probing(Probes(instruments.registry, ready), settings.host, settings.notifier_port)
-    serving = asyncio.create_task(probes.serve())
     try:
         seal = await _seal(pool, settings, stop)
         sender = Sender(pool, seal, told, clock, seconds=settings.delivery_seconds, instruments=instruments)
@@ -89,12 +99,12 @@ async def serve(settings: Settings) -> None:
                 ring_at_changes(settings.database, (changed, published), stop),
                 planner.run(stop, changed),
                 sender.run(stop, planned),
-                Publisher(pool, settings.kafka, clock, instruments).run(stop, published),
+                Publisher(pool, settings.cluster, clock, instruments).run(stop, published),
                 keep(pool, clock, instruments, kept, stop),
                 refresh(pool, seal, told["alertmanager"].send, clock, stop),
             )
         ]
-        await _until_stopped(work, stop)
+        await _until_left(work, leaving)
     finally:
         probes.should_exit = True
         await asyncio.wait([serving], timeout=3)
@@ -112,13 +122,14 @@ async def _seal(pool: postgres.Pool, settings: Settings, stop: asyncio.Event) ->
         await asyncio.sleep(0.5)
 
 
-async def _until_stopped(work: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    stopped = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    await asyncio.wait(work, timeout=STOP_SECONDS)
+async def _until_left(work: list[asyncio.Task[None]], leaving: Leaving) -> None:
+    asked = asyncio.create_task(leaving.asked.wait())
+    done, _ = await asyncio.wait([*work, asked], return_when=asyncio.FIRST_COMPLETED)
+    leaving.asked.set()
+    await leaving.wait(work, STOP_SECONDS)
     for task in work:
         task.cancel()
+    await asyncio.wait(work, timeout=2)
     for task in work:
         if task in done:
             task.result()
@@ -130,7 +141,7 @@ def main() -> None:
         settings = load()
     except SettingError as error:
         sys.exit(str(error))
-    start_logging("notifier", settings.log_level)
+    observability.start("notifier", settings)
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         uvloop.run(serve(settings))
 

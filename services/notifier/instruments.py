@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import product
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from schemas.subscriptions import KINDS
+from services.notifier.domain.shape import OutcomeKind
 from services.notifier.store.deliveries import Backlog
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
@@ -15,12 +19,15 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.deliveries = Counter(
             "uptake_deliveries",
             "Attempts to deliver, by kind of subscription and what became of them.",
             ["kind", "outcome"],
             registry=self.registry,
         )
+        for kind, outcome in product(KINDS, get_args(OutcomeKind)):
+            self.deliveries.labels(kind, outcome)
         self.seconds = Histogram(
             "uptake_delivery_seconds",
             "Time of one attempt to deliver.",

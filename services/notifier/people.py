@@ -9,18 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from services.hearing import store as company_store
+from services.hearing.audience import CLOSE
+from services.hearing.batches import Batch, Item, digest, interruption
+from services.hearing.hours import Hours
+from services.hearing.owing import STANDING
+from services.hearing.pace import Budget, Pace, Spent
+from services.hearing.shape import Alert, Told
+from services.hearing.store import House
 from services.metrics.calendar import local_day
-from services.notifier.domain.people.audience import CLOSE
-from services.notifier.domain.people.batches import Batch, Item, digest, interruption
-from services.notifier.domain.people.hours import Hours
 from services.notifier.domain.people.messages import Addressee, Unjudged, body, unjudged_of
-from services.notifier.domain.people.owing import STANDING
-from services.notifier.domain.people.pace import Budget, Pace, Spent
-from services.notifier.domain.people.shape import Alert, Told
 from services.notifier.domain.shape import Change, Planned, Subscription, message_id
 from services.notifier.gathering import Scene, clock_time, gather, options_of
 from services.notifier.store import changes as change_store
-from services.notifier.store import company, standing
+from services.notifier.store import standing
 from services.notifier.store import told as memory
 from services.postgres import Connection
 
@@ -39,7 +41,7 @@ async def plan_people(
     held = await memory.take_back(tx, subscription, now)
     touched.update(alert for one in held for alert in one.alerts)
     alerts = await standing.alerts(tx, subscription.tenant, touched, subscription.filter)
-    house = await company.house(tx, subscription.tenant)
+    house = await company_store.house(tx, subscription.tenant)
     scene = await gather(tx, subscription, alerts, house, now)
     spent = await _spent(tx, scene, now)
     options = scene.options
@@ -59,7 +61,7 @@ async def plan_due(tx: Connection, subscription: Subscription, now: datetime) ->
     if after is not None and after >= now:
         return []
     await memory.set_mornings(tx, subscription, now)
-    house = await company.house(tx, subscription.tenant)
+    house = await company_store.house(tx, subscription.tenant)
     if after is None or not await _dawned(tx, subscription, house, after, now):
         return []
     await memory.alone(tx, subscription.tenant)
@@ -82,10 +84,10 @@ async def plan_due(tx: Connection, subscription: Subscription, now: datetime) ->
     return await _planned(tx, scene, batches, now, weekly=weekly)
 
 
-async def _dawned(tx: Connection, of: Subscription, house: company.House, after: datetime, now: datetime) -> bool:
+async def _dawned(tx: Connection, of: Subscription, house: House, after: datetime, now: datetime) -> bool:
     """Whether anywhere in the tenant working hours began between ``after`` and ``now``."""
     opens = clock_time(options_of(of).opens)
-    for zone in {house.time_zone, *await company.zones(tx, of.tenant)}:
+    for zone in {house.time_zone, *await company_store.zones(tx, of.tenant)}:
         there = ZoneInfo(zone)
         if after < datetime.combine(local_day(now, there), opens, there) <= now:
             return True
@@ -200,7 +202,7 @@ async def _unjudged(tx: Connection, scene: Scene, batches: Mapping[str, Batch]) 
     tenant = scene.subscription.tenant
     rows = await standing.unjudged(tx, tenant, scene.day)
     leading = {person for person in digests.values() if person is not None}
-    teams = await company.teams_below(tx, tenant, leading, scene.day) if leading and rows else {}
+    teams = await company_store.teams_below(tx, tenant, leading, scene.day) if leading and rows else {}
     return {
         recipient: unjudged_of(rows, None if person is None else teams.get(person, set()))
         for recipient, person in digests.items()

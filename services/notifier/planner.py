@@ -76,7 +76,7 @@ class Planner:
         except UNAVAILABLE:
             raise
         except Exception:
-            log.exception("planning for subscription %s of tenant %s failed", subscription, tenant)
+            log.exception("planning for %s of tenant %s failed", subscription, tenant, extra={"tenant": tenant})
             self._rests.failed(name, now)
             return False
         self._rests.done(name)

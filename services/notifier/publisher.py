@@ -23,6 +23,7 @@ from services.notifier.resting import Rests
 from services.notifier.seeing import seen
 from services.notifier.store import changes as store
 from services.postgres import UNAVAILABLE, Pool, transaction
+from services.settings import Cluster
 from services.sight import sight
 from services.waiting import pause
 
@@ -38,7 +39,9 @@ RETRY_SECONDS: Final = 2.0
 class Publisher:
     """Publishes the changes of every tenant."""
 
-    def __init__(self, pool: Pool, kafka: str, clock: Callable[[], datetime], instruments: Instruments) -> None:
+    def __init__(
+        self, pool: Pool, kafka: str | Cluster, clock: Callable[[], datetime], instruments: Instruments
+    ) -> None:
         self._pool = pool
         self._kafka = kafka
         self._clock = clock
@@ -80,7 +83,7 @@ class Publisher:
         except (LogUnavailableError, TimeoutError, *UNAVAILABLE):
             raise
         except Exception:
-            log.exception("the alerts of tenant %s could not be published", tenant)
+            log.exception("the alerts of tenant %s could not be published", tenant, extra={"tenant": tenant})
             self._rests.failed(tenant, now)
             return False
         self._rests.done(tenant)

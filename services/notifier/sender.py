@@ -1,10 +1,12 @@
 """The sender: takes what is due under a lease, sends it, writes down what became of it.
 
 Killed between the two, the message is sent again when the lease is over, under the same id. Who answered too late to
-write it down changes nothing for who took it over, but that it was delivered stays true.
+write it down changes nothing for who took it over, but that it was delivered stays true. Told to stop, the sender gives
+back what takes too long: another goes on with it at once.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -29,6 +31,8 @@ MOST: Final = 64
 LEASE_FACTOR: Final = 1.5
 LEASE_MORE: Final = 2.0
 """In seconds: a lease lasts longer than an attempt may, and than it takes to write down what became of it."""
+PARTING_SECONDS: Final = 5.0
+"""How long a sender that is told to stop waits for what is under way."""
 FOREVER_FAILING: Final = "every delivery failed for five days"
 GONE: Final = "the receiver answered 410: it wants no more"
 
@@ -56,17 +60,23 @@ class Sender:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event, planned: Bell) -> None:
-        """Send until ``stop``, then wait for what is under way."""
-        while not stop.is_set():
-            try:
-                more = await self.round(planned)
-            except UNAVAILABLE as error:
-                log.warning("the sender waits for Postgres: %s", error)
-                more = 0
-            if not more:
-                await planned.wait(stop)
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=self._seconds)
+        """Send until ``stop``, then wait a while for what is under way."""
+        try:
+            while not stop.is_set():
+                try:
+                    more = await self.round(planned)
+                except UNAVAILABLE as error:
+                    log.warning("the sender waits for Postgres: %s", error)
+                    more = 0
+                if not more:
+                    await planned.wait(stop)
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=PARTING_SECONDS)
+        finally:
+            late = list(self._under_way)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def round(self, planned: Bell | None = None) -> int:
         """Take what is due and begin to send it; return how many. ``planned`` rings when one is finished."""
@@ -91,7 +101,11 @@ class Sender:
 
     async def _deliver(self, row: Row) -> None:
         started = perf_counter()
-        outcome = await self._attempt(row)
+        try:
+            outcome = await self._attempt(row)
+        except asyncio.CancelledError:
+            await self._give_back(row)
+            raise
         took = perf_counter() - started
         self._instruments.deliveries.labels(row["way"], outcome.kind).inc()
         self._instruments.seconds.labels(row["way"]).observe(took)
@@ -113,6 +127,13 @@ class Sender:
         except Exception as error:
             log.exception("delivery %s failed", row["id"])
             return Outcome(kind="unknown", error=type(error).__name__)
+
+    async def _give_back(self, row: Row) -> None:
+        """Let another send it at once. What became of this attempt stays unknown."""
+        now = self._clock()
+        with contextlib.suppress(*UNAVAILABLE):
+            async with transaction(self._pool) as tx:
+                await deliveries.failed(tx, row["id"], row["lease"], now, now)
 
     def _sending(self, row: Row) -> Sending:
         place = f"subscription/{row['tenant']}/{row['subscription']}"
@@ -140,6 +161,8 @@ class Sender:
                 if await subscriptions.succeeded(tx, *where):
                     await subscriptions.tell_rules(tx, row["tenant"])
                 await deliveries.delivered(tx, row["id"], now)
+            elif outcome.final:
+                await deliveries.failed(tx, row["id"], row["lease"], None, now)
             else:
                 since, first = await subscriptions.failed(tx, *where, now)
                 reason = GONE if outcome.gone else FOREVER_FAILING if switched_off(since, now) else None

@@ -30,7 +30,7 @@ async def running(*evaluators: Evaluator) -> AsyncIterator[list[asyncio.Event]]:
         await asyncio.gather(*tasks)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - the condition lives in Postgres
             await asyncio.sleep(0.02)

@@ -246,14 +246,39 @@ async def test_what_was_asked_for_a_week_ago_is_forgotten(pool: Pool) -> None:
     assert await pool.fetchval("select count(*) from backtest") == 0
 
 
-async def test_it_goes_with_a_person_who_is_erased(pool: Pool) -> None:
+async def test_it_goes_with_a_person_who_is_erased_also_when_it_is_in_hand(pool: Pool) -> None:
     await settle(pool, World(crew(1)), later(4))
-    await ask(pool)
+    await ask(pool, "bt_1")
     assert await Backtests(pool, lambda: later(0)).do_next()
+    await ask(pool, "bt_2")
+    async with pool.acquire() as connection:
+        taken = await store.take(connection)
+    assert taken is not None
 
     async with transaction(pool) as tx:
         order = Order(1, TENANT, "north-00", ("north-00",), main=True, mode="erase", stand_in=None)
         counts = await unnaming.alerts(tx, order)
+    async with pool.acquire() as connection:
+        await store.finish(connection, taken, {"episodes": ["north-00"]})
 
-    assert counts["backtest"] == 1
+    assert counts["backtest"] == 2
     assert await pool.fetchval("select count(*) from backtest") == 0
+
+
+async def test_each_value_of_a_sweep_finds_what_the_rule_finds_with_it(pool: Pool) -> None:
+    await add_tenant(pool, clock="wall", min_group=1)
+    await counted(pool)
+    whole = stale("all", *[26] * 9, dimension="tenant")
+    await cells(pool, [*stale("North", *[30] * 9), *stale("South", *[5] * 4, *[22] * 5), *whole])
+    sweep = {"rule": STALE, "parameter": "at_least", "values": [20, 25]}
+
+    def found(episodes: list[Mapping[str, Any]]) -> list[tuple[object, ...]]:
+        return [(each["rule"], each["subject"]["key"], each["opened_on"], each["closed_on"]) for each in episodes]
+
+    swept = (await tried_on(pool, TENANT, {"sweep": sweep}, LATE))["sweep"]
+
+    for row in swept:
+        draft = {STALE: {"params": {"at_least": row["value"]}}}
+        alone = await tried_on(pool, TENANT, {"rules": draft}, LATE)
+        assert found(row["episodes"]) == found(alone["episodes"])
+    assert [len(row["episodes"]) for row in swept] == [2, 1]

@@ -155,9 +155,9 @@ async def test_a_log_that_begins_anew_is_recognised_and_read_from_its_beginning(
         tansu.start()
         await installation.make_topics(database, tansu.address, partitions=SHARDS, replication=1)
         await append(tansu.address, records(150, 100))
-        await until(lambda: equals(pool, 250), 60)
+        await until(lambda: equals(pool, 250))
         await append(tansu.address, records(250, 50))
-        await until(lambda: equals(pool, 300), 60)
+        await until(lambda: equals(pool, 300))
 
     assert await pool.fetchval("select count(*) from log_gap where reason = 'log replaced'") >= 1
 
@@ -176,7 +176,7 @@ async def test_a_shorter_new_log_is_recognised_although_nothing_arrives_behind_t
     await installation.make_topics(database, tansu.address, partitions=SHARDS, replication=1)
     await append(tansu.address, records(200, 5))
     async with consuming(pool, tansu.address, "two"):
-        await until(lambda: equals(pool, 205), 60)
+        await until(lambda: equals(pool, 205))
 
 
 @pytest.mark.faults
@@ -190,7 +190,7 @@ async def test_postgres_that_dies_and_comes_back_costs_nothing(own_postgres: Any
             await append(tansu.address, records(part * 200, 200))
             own_postgres.kill()
             own_postgres.start()
-        await until(lambda: surely_equals(opened, 1000), 60)
+        await until(lambda: surely_equals(opened, 1000))
         tally = await opened.fetchrow("select sum(folded)::int, sum(duplicates)::int from tally")
 
     assert tuple(tally) == (1000, 0)
@@ -210,11 +210,11 @@ async def test_two_consumers_share_the_shards_and_fold_everything_once(pool: Poo
         await append(broker.address, records(0, 400))
         async with consuming(pool, broker.address, "two"):
             await append(broker.address, records(400, 400))
-            await until(lambda: owners(pool, 2), 60)
+            await until(lambda: owners(pool, 2))
             await append(broker.address, records(800, 400))
-            await until(lambda: equals(pool, 1200), 60)
+            await until(lambda: equals(pool, 1200))
         await append(broker.address, records(1200, 400))
-        await until(lambda: equals(pool, 1600), 60)
+        await until(lambda: equals(pool, 1600))
 
     assert await pool.fetchval("select sum(duplicates)::int from tally") == 0
 
@@ -225,18 +225,18 @@ async def owners(pool: Pool, count: int) -> bool:
 
 @pytest.mark.faults
 async def test_retention_that_passed_the_position_is_written_down_and_reading_goes_on(
-    database: str, pool: Pool, own_kafka: Any
+    database: str, pool: Pool, apache_kafka: Any
 ) -> None:
-    await installation.make_topics(database, own_kafka.address, partitions=SHARDS, replication=1)
+    await installation.make_topics(database, apache_kafka.address, partitions=SHARDS, replication=1)
     await add_tenant(pool)
-    await append(own_kafka.address, records(0, 200))
-    async with consuming(pool, own_kafka.address):
+    await append(apache_kafka.address, records(0, 200))
+    async with consuming(pool, apache_kafka.address):
         await until(lambda: equals(pool, 200))
-    await append(own_kafka.address, records(200, 200))
-    await forget_records(own_kafka.address)
-    await append(own_kafka.address, records(400, 100))
-    async with consuming(pool, own_kafka.address, "two"):
-        await until(lambda: equals(pool, 300), 60)
+    await append(apache_kafka.address, records(200, 200))
+    await forget_records(apache_kafka.address)
+    await append(apache_kafka.address, records(400, 100))
+    async with consuming(pool, apache_kafka.address, "two"):
+        await until(lambda: equals(pool, 300))
 
     assert (
         await pool.fetchval("select sum(to_offset - from_offset)::int from log_gap where reason = 'retention'") == 200
@@ -261,17 +261,17 @@ async def forget_records(bootstrap: str) -> None:
 
 @pytest.mark.faults
 async def test_a_topic_that_was_made_anew_on_the_same_cluster_is_read_from_its_beginning(
-    database: str, pool: Pool, own_kafka: Any
+    database: str, pool: Pool, apache_kafka: Any
 ) -> None:
-    await installation.make_topics(database, own_kafka.address, partitions=SHARDS, replication=1)
+    await installation.make_topics(database, apache_kafka.address, partitions=SHARDS, replication=1)
     await add_tenant(pool)
-    await append(own_kafka.address, records(0, 100))
-    async with consuming(pool, own_kafka.address):
+    await append(apache_kafka.address, records(0, 100))
+    async with consuming(pool, apache_kafka.address):
         await until(lambda: equals(pool, 100))
-        await recreate(own_kafka.address)
-        await installation.make_topics(database, own_kafka.address, partitions=SHARDS, replication=1)
-        await append(own_kafka.address, records(100, 300))
-        await until(lambda: equals(pool, 400), 90)
+        await recreate(apache_kafka.address)
+        await installation.make_topics(database, apache_kafka.address, partitions=SHARDS, replication=1)
+        await append(apache_kafka.address, records(100, 300))
+        await until(lambda: equals(pool, 400))
 
 
 async def recreate(bootstrap: str) -> None:
@@ -290,17 +290,17 @@ async def recreate(bootstrap: str) -> None:
 
 @pytest.mark.faults
 async def test_a_broker_killed_and_started_again_with_its_log_costs_nothing(
-    database: str, pool: Pool, own_kafka: Any
+    database: str, pool: Pool, apache_kafka: Any
 ) -> None:
-    await installation.make_topics(database, own_kafka.address, partitions=SHARDS, replication=1)
+    await installation.make_topics(database, apache_kafka.address, partitions=SHARDS, replication=1)
     await add_tenant(pool)
-    async with consuming(pool, own_kafka.address):
-        await append(own_kafka.address, records(0, 300))
+    async with consuming(pool, apache_kafka.address):
+        await append(apache_kafka.address, records(0, 300))
         await until(lambda: equals(pool, 300))
-        own_kafka.kill()
-        own_kafka.start()
-        await append(own_kafka.address, records(300, 300))
-        await until(lambda: equals(pool, 600), 90)
+        apache_kafka.kill()
+        apache_kafka.start()
+        await append(apache_kafka.address, records(300, 300))
+        await until(lambda: equals(pool, 600))
 
     assert await pool.fetchval("select count(*) from log_gap") == 0
     assert await pool.fetchval("select sum(duplicates)::int from tally") == 0

@@ -90,7 +90,9 @@ async def tell(pool: Pool) -> None:
         ANNA,
     )
     await pool.execute(
-        "insert into contact (tenant, role, address, kind) values ('acme', 'sponsor', $1, 'person')", ANNA
+        """insert into contact (tenant, role, address, kind)
+           values ('acme', 'sponsor', $1, 'person'), ('acme', 'data_owner', $2, 'email')""",
+        *(ANNA, MAIL.upper()),
     )
     about = {"data": {"alert": {"subject": {"kind": "user", "key": ANNA}, "title": f"{ANNA} is not there"}}}
     beside = {"data": {"alert": {"subject": {"kind": "wave", "key": "w"}, "evidence": {"people": ["bo", ANNA]}}}}

@@ -1,14 +1,13 @@
-"""The evaluator as it runs: when it evaluates, who leads, and what it goes on after."""
+"""The evaluator as it runs: when it evaluates, and what it goes on after."""
 
 import asyncio
 from datetime import timedelta
 
 import pytest
 
-from services.aggregator.evaluator import Evaluator
 from services.embedded import Postgres
 from services.postgres import Pool, close_pool, connect_pool
-from tests.aggregator.evaluation import SETTINGS, evaluated, evaluator, running, until
+from tests.aggregator.evaluation import evaluated, evaluator, running, until
 from tests.aggregator.settle import settle, tick
 from tests.aggregator.world import World, crew, later
 
@@ -70,29 +69,6 @@ async def test_one_tenant_that_fails_does_not_stop_the_others(pool: Pool, databa
         assert not await evaluated(pool, "aaa-broken")
         await pool.execute("UPDATE tenant SET time_zone = 'UTC' WHERE id = 'aaa-broken'")
         await until(lambda: evaluated(pool, "aaa-broken"))
-
-
-async def test_one_evaluator_leads_and_another_takes_over(pool: Pool, database: str) -> None:
-    await settle(pool, World(crew(1)), later(4))
-    counts = [0, 0]
-
-    def counting(number: int) -> Evaluator:
-        def observe(_seconds: float) -> None:
-            counts[number] += 1
-
-        return Evaluator(pool, database, SETTINGS, lambda: later(0), observe)
-
-    async with running(counting(0)) as [stop]:
-        await until(lambda: evaluated(pool))
-        async with running(counting(1)):
-            await tick(pool, later(5))
-            await until(lambda: evaluated(pool))
-            assert counts == [2, 0]
-            stop.set()
-            await tick(pool, later(6))
-            await until(lambda: evaluated(pool))
-
-    assert counts[1] == 1
 
 
 @pytest.mark.faults

@@ -3,19 +3,23 @@
 import asyncio
 import json
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from schemas.events import encode
 from schemas.topics import shard_of
+from services.aggregator.domain.findings import Subject
+from services.aggregator.domain.rules.change import Watched, Week
+from services.aggregator.domain.waves import Wave
 from services.aggregator.shard import Tenants
+from services.aggregator.store import weeks
 from services.aggregator.store.positions import FencedError
-from services.postgres import Pool
+from services.postgres import Pool, transaction
 from tests.aggregator.shards import NOW, SHARDS, START, Log, Numbered, draw_entry, event, own
 from tests.builders import add_tenant, enter
-from tests.oracle import Entry, brute_force, cells
+from tests.oracle import Cells, Entry, brute_force, cells
 
 
 @pytest.fixture
@@ -67,8 +71,28 @@ async def test_any_order_of_events_copies_and_directory_changes_ends_in_the_same
     tally = await pool.fetchrow("select sum(folded) f, sum(duplicates) d, sum(conflicts) c, sum(unmapped) u from tally")
     strangers = sum(one["data"]["user"] not in users for one in unique)
 
-    assert await cells(pool, days) == brute_force(directory, unique, days)
+    counted = brute_force(directory, unique, days)
+    assert await cells(pool, days) == counted
     assert tuple(tally) == (400, 60, 0, strangers)
+    assert await weeks_of(pool, Wave("all", "All", GO_LIVE)) == counted_weeks(counted, GO_LIVE)
+
+
+GO_LIVE, WEEKS = START + timedelta(days=9), 7
+GROUPS = [Subject("tenant", "all"), *(Subject("team", key) for key in "AB"), *(Subject("role", key) for key in "xy")]
+
+
+async def weeks_of(pool: Pool, wave: Wave) -> dict[Subject, list[Week]]:
+    """Return the weeks after a go-live as the rules on drops read them."""
+    async with transaction(pool) as tx:
+        found = await weeks.weeks(tx, "acme", {Watched(group, wave): WEEKS for group in GROUPS})
+    return {watched.subject: numbers for watched, numbers in found.items()}
+
+
+def counted_weeks(counted: Cells, go_live: date) -> dict[Subject, list[Week]]:
+    """Return the same of the windows of seven days in ``counted``."""
+    ends = {number: go_live + timedelta(days=7 * number - 1) for number in range(1, WEEKS + 1)}
+    cells = {group: {n: counted.get((*group, 7, end), (0, 0, 0, 0, 0)) for n, end in ends.items()} for group in GROUPS}
+    return {group: [Week(n, cell[0], cell[1], cell[3]) for n, cell in own.items()] for group, own in cells.items()}
 
 
 async def test_a_copy_with_another_payload_is_a_conflict_even_on_another_shard(pool: Pool) -> None:

@@ -112,6 +112,7 @@ NEEDS = {
     "GET /v1/worklists": "read",
     "GET /v1/privacy": "read",
     "GET /v1/access-log": "manage",
+    "GET /v1/administration": "admin",
     "PUT /v1/field-registry": "manage",
     "DELETE /v1/field-registry": "manage",
     "GET /healthz": None,

@@ -9,7 +9,7 @@ from services.aggregator.backtests import Backtests
 from services.postgres import Pool
 from services.rules.pack import DEFAULT
 from tests.aggregator.test_watching import LATE, STALE, cells, counted, stale
-from tests.api.conftest import Client, Connect
+from tests.api.conftest import Client, Clock, Connect
 from tests.api.test_rules import OWN
 
 PATH = "/v1/rules/backtest"
@@ -24,8 +24,9 @@ rules:
 
 
 @pytest.fixture
-async def teams(pool: Pool) -> Pool:
+async def teams(pool: Pool, clock: Clock) -> Pool:
     """Write nine weeks of two teams: 30 % of North's close dates are stale, and 22 % of South's."""
+    clock.now = LATE
     await counted(pool)
     await cells(pool, [*stale("North", *[30] * 9), *stale("South", *[22] * 9)])
     await cells(pool, stale("all", *[26] * 9, dimension="tenant"))
@@ -61,8 +62,8 @@ async def test_a_draft_is_told_with_what_it_would_have_asked_of_whom(
         *(STALE, version),
         {"kind": "team", "key": "North"},
     )
-    counts = {"opens": 1, "silenced": 0, "closes": 0}
-    assert answer["rules"] == [{"id": STALE, "version": version, "state": "active", "partial": False, **counts}]
+    state = {"state": "active", "knowledge": None, "partial": False}
+    assert answer["rules"] == [{"id": STALE, "version": version, **state, "opens": 1, "silenced": 0, "closes": 0}]
     [week] = answer["load"]
     assert (week["opens"], week["silenced"], week["roles"]) == (1, 0, {"team_lead": 1})
     assert (answer["state"], answer["error"], answer["left_off"]) == ("finished", None, 0)
@@ -126,9 +127,9 @@ async def test_drafts_may_name_each_other(api: Client, teams: Pool) -> None:
 
 
 async def test_the_answer_comes_as_soon_as_it_is_there(api: Client, teams: Pool) -> None:
-    asking = asyncio.create_task(api.post(PATH, params={"wait": 20}, json={"rules": [DRAFT]}))
+    asking = asyncio.create_task(api.post(PATH, params={"wait": 60}, json={"rules": [DRAFT]}))
     mine = Backtests(teams, lambda: LATE)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not await mine.do_next():  # noqa: ASYNC110 - the request lives in Postgres
             await asyncio.sleep(0.02)
         answer = await asking
@@ -171,3 +172,71 @@ async def test_groups_behind_the_curtain_are_neither_told_nor_counted(api: Clien
     assert {each["subject"]["key"] for each in before["episodes"]} == {"North", "South"}
     assert {each["subject"]["key"] for each in after["episodes"]} == {"South"}
     assert [each["rules"][0]["opens"] for each in (before, after)] == [2, 1]
+
+
+async def test_recipients_are_told_what_they_would_have_got(api: Client, teams: Pool) -> None:
+    people = [{"user": "dustin", "email": "dustin@example.com"}, {"user": "ann", "team": "North", "manager": "dustin"}]
+    await api.put("/v1/directory/people", json=people)
+    draft = {**DRAFT, "severity": "critical"}
+
+    answer = await tried(api, teams, rules=[draft])
+    await api.patch("/v1/tenants/acme", json={"privacy": {"individual_visibility": "off"}})
+    hidden = (await api.get(f"{PATH}/{answer['id']}", params={"wait": 0})).json()
+
+    nothing = {"at_once": 0, "in_hours": 0, "over_budget": 0}
+    got = {"role": "team_lead", "people": 1, **nothing, "digests": 1, "alerts": 1, "outside_hours": 1}
+    assert [week["recipients"] for week in answer["load"]] == [[{**got, "recipient": "dustin"}]]
+    assert [week["recipients"] for week in hidden["load"]] == [[{**got, "recipient": None}]]
+    assert [week["unheard"] for week in answer["load"]] == [0]
+    alone = await tried(api, teams, rules=[{**draft, "audience": ["finance"]}])
+    assert [(week["unheard"], week["recipients"]) for week in alone["load"]] == [(1, [])]
+
+
+async def test_a_sweep_tells_what_each_value_would_have_opened(api: Client, teams: Pool) -> None:
+    answer = await tried(
+        api, teams, rules=[DRAFT], sweep={"rule": STALE, "parameter": "at_least", "values": [20, 25, 31]}
+    )
+
+    assert (answer["sweep"]["rule"], answer["sweep"]["parameter"]) == (STALE, "at_least")
+    counts = ("value", "opens", "subjects", "closes", "most_interruptions")
+    assert [tuple(row[name] for name in counts) for row in answer["sweep"]["values"]] == [
+        (20, 2, 2, 0, 0),
+        (25, 1, 1, 0, 0),
+        (31, 0, 0, 0, 0),
+    ]
+    assert {each["rule"] for each in answer["episodes"]} == {STALE}
+    assert [each["id"] for each in answer["rules"]] == [STALE]
+
+
+async def test_a_sweep_that_makes_no_sense_is_refused_with_its_place(api: Client, clock: Clock) -> None:
+    clock.now = LATE
+
+    def of(**given: Any) -> dict[str, Any]:
+        return {"rule": STALE, "parameter": "at_least", "values": [25], **given}
+
+    async def places(**given: Any) -> list[str]:
+        return [place for place, _ in await wrong(api, rules=[DRAFT], sweep=of(**given))]
+
+    assert await places(rule="no-rule") == ["/sweep/rule"]
+    assert await places(parameter="nothing") == ["/sweep/parameter"]
+    assert await places(parameter="metric") == ["/sweep/parameter"]
+    assert await places(values=[25, 10, 25, 101]) == ["/sweep/values/1", "/sweep/values/2", "/sweep/values/3"]
+    assert await places(values=list(range(10_000))) == ["/sweep/values"]
+    assert await places(values=[]) == ["/sweep/values"]
+    assert await places(values=[25, "26", True]) == ["/sweep/values/1", "/sweep/values/2"]
+    assert await places(values=None) == ["/sweep/values"]
+    assert [place for place, _ in await wrong(api, knowledge="later")] == ["/knowledge"]
+    assert [place for place, _ in await wrong(api, **{"from": "2026-05-05"})] == ["/from"]
+    assert [place for place, _ in await wrong(api, to="2026-05-05")] == ["/to"]
+
+
+async def test_it_says_what_was_not_known_then_and_what_a_drop_must_be(api: Client, teams: Pool) -> None:
+    answer = await tried(api, teams, knowledge="then")
+
+    said = {each["id"]: each["knowledge"] for each in answer["rules"]}
+    assert (said["watermark-stalled"], said[STALE]) == ("inactive: only the present is known", None)
+    assert answer["knowledge"] == "then"
+    [found] = answer["detectable"]
+    assert found["rule"] == "adoption-drop-vs-week1"
+    assert {"people": 10, "base": 85, "to": 55} in found["sizes"]
+    assert found["teams"] == []

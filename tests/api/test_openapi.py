@@ -204,8 +204,17 @@ async def test_answers_are_kept_from_shared_caches_and_from_guessing(api: Client
     answer = await api.get("/v1/tenants/acme")
 
     assert answer.headers["cache-control"] == "private, no-cache"
-    assert answer.headers["x-content-type-options"] == "nosniff"
     assert "Authorization" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize("path", ["/v1/tenants/acme", "/v1/tenants/none", "/v1/nothing", "/healthz", "/docs"])
+async def test_no_answer_may_be_guessed_at_framed_or_passed_on(api: Client, path: str) -> None:
+    headers = (await api.get(path)).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert ("content-security-policy" in headers) is (path != "/docs")  # its scripts come from elsewhere
 
 
 async def test_an_idempotency_key_must_be_text(api: Client) -> None:

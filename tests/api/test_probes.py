@@ -1,6 +1,8 @@
 """Probes, adoption gauges, and what is said while Postgres is away."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 
@@ -26,14 +28,16 @@ def app(pool: Pool, clock: Clock) -> FastAPI:
     return application.create(pool, clock=clock, partitions=SHARDS)
 
 
-async def refreshed(app: FastAPI, pool: Pool, clock: Clock) -> None:
-    """Let the background task read once."""
+@contextlib.asynccontextmanager
+async def refreshed(app: FastAPI, pool: Pool, clock: Clock) -> AsyncIterator[None]:
+    """Let the background task read at least once, and show what it read."""
     task = asyncio.create_task(app.state.adoption.keep_fresh(pool, clock))
 
     async def read() -> bool:
         return bool(app.state.adoption.samples)
 
     await until(read)
+    yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -85,11 +89,11 @@ async def test_a_scrape_shows_adoption_to_the_keys_that_may_know(
     await add_alert(pool, "a")
     await add_alert(pool, "b")
     await add_alert(pool, "c", state="resolved")
-    await refreshed(app, pool, clock)
+    async with refreshed(app, pool, clock):
+        text = (await connect(await scrape_key(api, tenant="acme")).get("/metrics")).text
+        everything = (await api.get("/metrics")).text
 
-    text = (await connect(await scrape_key(api, tenant="acme")).get("/metrics")).text
-
-    shown = [line for line in text.splitlines() if line.startswith(SHOWN)]
+    shown = [line for line in text.splitlines() if line.startswith(SHOWN) and "tenant=" in line]
     assert sorted(shown) == sorted(
         [
             'uptake_adoption_licensed{dimension="team",key="North",tenant="acme"} 12.0',
@@ -99,13 +103,15 @@ async def test_a_scrape_shows_adoption_to_the_keys_that_may_know(
                 for window in ("1d", "7d", "28d")
             ),
             'uptake_wave_connected_ratio{n="1",tenant="acme",wave="w"} 0.75',
+            'uptake_wave_connected_people{tenant="acme",wave="w"} 6.0',
+            'uptake_wave_people{tenant="acme",wave="w"} 8.0',
+            'uptake_wave_go_live_timestamp_seconds{tenant="acme",wave="w"} 1.7724096e+09',
             'uptake_metric_unknown{metric="wave_connected",reason="login-source-stale",tenant="acme"} 2.0',
             'uptake_alerts_open{rule="user-never-logged-in-d3",severity="critical",tenant="acme"} 2.0',
         ]
     )
     assert "uptake_api_requests_total" in text
     assert "anna" not in text
-    everything = (await api.get("/metrics")).text
     assert 'tenant="other"' in everything
     assert 'tenant="acme"' in everything
     nobody = await connect(key=None).get("/metrics")
@@ -126,7 +132,7 @@ async def test_the_probes_say_that_all_is_well(connect: Connect) -> None:
     client = connect(key=None)
 
     assert (await client.get("/healthz")).json() == {"alive": True}
-    assert (await client.get("/readyz")).json() == {"ready": True, "wrong": {}}
+    assert (await client.get("/readyz")).json() == {"ready": True, "wrong": {}, "since": {}}
 
 
 async def test_while_postgres_is_away_the_service_says_so_and_comes_back(own_postgres: Postgres, clock: Clock) -> None:
@@ -146,7 +152,10 @@ async def test_while_postgres_is_away_the_service_says_so_and_comes_back(own_pos
             assert away.headers["content-type"] == "application/problem+json"
         assert (await client.get("/healthz")).status_code == 200
         ready = await client.get("/readyz")
+        again = await client.get("/readyz")
         assert (ready.status_code, list(ready.json()["wrong"])) == (503, ["postgres"])
+        assert list(ready.json()["since"]) == ["postgres"]
+        assert again.json()["since"] == ready.json()["since"]
 
         own_postgres.start()
 
@@ -155,3 +164,12 @@ async def test_while_postgres_is_away_the_service_says_so_and_comes_back(own_pos
 
         await until(answered)
     await close_pool(pool)
+
+
+async def test_it_is_not_ready_when_it_leaves(app: FastAPI) -> None:
+    app.state.leaving.set()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        answer = await client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["wrong"] == {"process": "stopping"}

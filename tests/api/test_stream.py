@@ -38,7 +38,7 @@ async def served(app: FastAPI, pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn tells of it by a flag
         await asyncio.sleep(0.01)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, timeout=120) as client:
         body = {"id": "acme", "clock": "event", "privacy": {"min_group": 1}}
         assert (await client.post("/v1/tenants", json=body)).status_code == 201
         yield client
@@ -57,7 +57,7 @@ class Events:
         self.seen: list[dict[str, Any]] = []
         self.last: str | None = None
 
-    async def read(self, number: int, seconds: float = 20, cut_after: int | None = None) -> list[dict[str, Any]]:
+    async def read(self, number: int, seconds: float = 120, cut_after: int | None = None) -> list[dict[str, Any]]:
         """Read until there are so many; ``cut_after`` so many of one connection it is cut off."""
         async with asyncio.timeout(seconds):
             while len(self.seen) < number:

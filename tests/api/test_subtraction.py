@@ -89,7 +89,7 @@ async def office(pool: Pool) -> Office:
     return made
 
 
-EXPORTED = ("uptake_adoption_", "uptake_wave_connected")
+EXPORTED = ("uptake_adoption_", "uptake_metric_ratio", "uptake_wave_")
 
 
 def told(item: dict[str, Any]) -> bool:
@@ -136,8 +136,9 @@ async def fetched(client: Client) -> set[tuple[str, Group]]:
 
 async def scraped(app: FastAPI, client: Client, pool: Pool) -> set[tuple[str, Group]]:
     """Return the groups whose gauges are exported."""
-    app.state.adoption.samples = await app.state.adoption._read(pool, NOW)  # noqa: SLF001 - as in the background
+    await app.state.adoption.read(pool, NOW)
     lines = (await client.get("/metrics")).text.splitlines()
+    assert all(any(line.startswith(name) for line in lines) for name in EXPORTED)
     found = [line.replace('wave="', 'dimension="wave",key="') for line in lines if line.startswith(EXPORTED)]
     return {
         ("gauges", group)

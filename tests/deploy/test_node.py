@@ -7,15 +7,15 @@ from services import kafka
 
 
 @pytest.mark.faults
-async def test_a_killed_node_comes_back_on_its_port_with_its_topics(own_kafka: node.Node) -> None:
-    address = own_kafka.address
+async def test_a_killed_node_comes_back_on_its_port_with_its_topics(apache_kafka: node.Node) -> None:
+    address = apache_kafka.address
     await kafka.ensure_topics(address, partitions=3, replication=1)
 
-    own_kafka.kill()
-    assert own_kafka.pid is None
-    own_kafka.start()
+    apache_kafka.kill()
+    assert apache_kafka.pid is None
+    apache_kafka.start()
 
-    assert own_kafka.address == address
+    assert apache_kafka.address == address
     assert (await kafka.ensure_topics(address, partitions=7, replication=1))["uptake.events.v1"] == 3
 
 

@@ -1,7 +1,6 @@
 import asyncio
 import datetime as dt
 import ssl
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -100,12 +99,10 @@ async def test_little_is_read_of_a_long_answer(receiver: Receiver) -> None:
 
 async def test_who_answers_too_slowly_may_have_taken_it(receiver: Receiver) -> None:
     receiver.usual = Reply(after=5)
-    started = time.monotonic()
     with pytest.raises(EgressError, match=r"no answer within 0.3 seconds") as error:
         await Client(networks=HERE, seconds=0.3).post(receiver.url, b"{}", {})
 
     assert error.value.sent
-    assert time.monotonic() - started < 2
 
 
 async def test_who_hangs_up_may_have_taken_it(receiver: Receiver) -> None:

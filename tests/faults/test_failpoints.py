@@ -19,7 +19,7 @@ from tests.counts import say
 from tests.crew import Crew, is_stopped, until
 from tests.oracle import Entry, Spell, acts, brute_force, cells, hours, kept
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.faults
 
 USERS = [f"u{n}" for n in range(12)]
 DAYS = [NOON.date() + timedelta(n) for n in range(-5, 70)]
@@ -82,9 +82,9 @@ async def play(pool: Pool, crew: Crew, bootstrap: str, **options: Any) -> dict[s
     """Let a first worker meet its failpoint, a second overtake it; wake the first and look."""
     await fill(pool, bootstrap)
     first = crew.hire(**options)
-    await until(lambda: _async(is_stopped(first)), 60)
+    await until(lambda: _async(is_stopped(first)))
     crew.hire(**({"mutant": options["mutant"]} if "mutant" in options else {}))
-    await until(lambda: all_seen(pool), 90)
+    await until(lambda: all_seen(pool))
     if first.poll() is None:
         await wake(pool, crew, first)
     return await verdict(pool)
@@ -94,9 +94,9 @@ async def wake(pool: Pool, crew: Crew, worker: Popen[bytes]) -> None:
     """Let ``worker`` end its batch and join the others again; wait until all of them have read all there is."""
     before = crew.said(worker, "took over shards")
     os.kill(worker.pid, signal.SIGCONT)
-    await until(lambda: _async(crew.said(worker, "took over shards") > before), 60)
+    await until(lambda: _async(crew.said(worker, "took over shards") > before))
     asked = await pool.fetchval("select clock_timestamp()")
-    await until(lambda: drained_after(pool, asked), 60)
+    await until(lambda: drained_after(pool, asked))
 
 
 async def drained_after(pool: Pool, moment: datetime) -> bool:

@@ -94,10 +94,10 @@ async def test_whenever_notifiers_are_killed_each_change_is_told_under_one_id(po
                 opened = await change(connection, "opened", alert(f"a{kill}-{number}"))
                 await change(connection, "resolved", opened)
             seen = len(receiver.came)
-            await until(lambda seen=seen: _more(receiver, seen + 3), 90)  # type: ignore[misc]
+            await until(lambda seen=seen: _more(receiver, seen + 3))  # type: ignore[misc]
             await asyncio.sleep(dice.random() * 0.3)
             pair.kill(kill % 2)
-        await until(lambda: _done(connection), 150)
+        await until(lambda: _done(connection))
         rows = await connection.fetch("select seq, alert from alert_change order by seq")
         states = Counter(row[0] for row in await connection.fetch("select state from delivery"))
         lost = await connection.fetchval("select count(*) from delivery_attempt where outcome = 'unknown'")

@@ -120,7 +120,7 @@ class Ingest:
             self.process = child.start(
                 [sys.executable, "-m", self._module], env=self._env, output=log, at_parents_end=signal.SIGKILL
             )
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise AssertionError(f"ingest ended with {self.process.returncode}:\n{self.log}")
@@ -131,7 +131,7 @@ class Ingest:
 
     def wrong(self) -> dict[str, str]:
         """Return what keeps it from being ready."""
-        answer = httpx.get(f"{self.url}/readyz", timeout=5)
+        answer = httpx.get(f"{self.url}/readyz", timeout=30)
         assert answer.status_code == (503 if answer.json()["wrong"] else 200)
         return answer.json()["wrong"]
 
@@ -146,7 +146,7 @@ class Ingest:
 
     def metrics(self) -> dict[str, float]:
         """Return its metrics, by name with labels."""
-        lines = httpx.get(f"{self.url}/metrics", timeout=5).text.splitlines()
+        lines = httpx.get(f"{self.url}/metrics", timeout=30).text.splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
     def post(self, body: Any, *, headers: Mapping[str, str] | None = None, **options: Any) -> httpx.Response:
@@ -154,17 +154,17 @@ class Ingest:
         kind = BATCH if isinstance(body, list) else SINGLE
         content = body if isinstance(body, bytes) else json.dumps(body)
         sent = {"content-type": kind, **ACME_HEADERS, **(headers or {})}
-        return httpx.post(f"{self.url}/v1/events", content=content, headers=sent, timeout=20, **options)
+        return httpx.post(f"{self.url}/v1/events", content=content, headers=sent, timeout=60, **options)
 
     def deliver(self, path: str, body: Any = b"", **options: Any) -> httpx.Response:
         """Deliver ``body`` (JSON-encoded unless bytes) to ``/v1/hooks/`` + ``path`` as a CRM does."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx.post(f"{self.url}/v1/hooks/{path}", content=content, timeout=20, **options)
+        return httpx.post(f"{self.url}/v1/hooks/{path}", content=content, timeout=60, **options)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it as an operator does; return its exit status."""
         assert self.process is not None
-        return child.end(self.process, number, seconds=15)
+        return child.end(self.process, number, seconds=60)
 
 
 async def exchange(port: int, *pieces: bytes | float, read_for: float = 12.0) -> tuple[list[int], bytes, float]:
@@ -211,7 +211,7 @@ def head(method: str = "POST", path: str = "/v1/events", version: str = "1.1", h
 
 
 async def on_the_log(
-    bootstrap: str, *, partitions: int, seconds: float = 15, at_least: int = 0, containing: bytes = b""
+    bootstrap: str, *, partitions: int, seconds: float = 60, at_least: int = 0, containing: bytes = b""
 ) -> list[Any]:
     """Return the records on the events topic that are ``containing`` something, waiting for ``at_least`` of them."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")

@@ -107,18 +107,18 @@ async def test_ingest_that_starts_without_kafka_takes_what_is_never_sent_again(
 
 
 async def test_a_full_spool_is_told_and_refuses_until_kafka_is_back(
-    own_kafka: Node, furnished: str, state: Path
+    apache_kafka: Node, furnished: str, state: Path
 ) -> None:
-    await installation.make_topics(furnished, own_kafka.address, partitions=SHARDS, replication=1)
-    service = Ingest(state, kafka=own_kafka.address, database=furnished, spool_mib=1).start()
-    own_kafka.kill()
+    await installation.make_topics(furnished, apache_kafka.address, partitions=SHARDS, replication=1)
+    service = Ingest(state, kafka=apache_kafka.address, database=furnished, spool_mib=1).start()
+    apache_kafka.kill()
     try:
         names = await many_names(500)
         answers = [await asyncio.to_thread(odoo, service, lead(number, **names)) for number in range(30)]
         full = await asyncio.to_thread(odoo, service, lead(99, **names))
         wrong = await asyncio.to_thread(service.wrong)
-        await asyncio.to_thread(own_kafka.start)
-        await until(lambda: _is_empty(service), seconds=60)
+        await asyncio.to_thread(apache_kafka.start)
+        await until(lambda: _is_empty(service))
         again = await asyncio.to_thread(odoo, service, lead(100))
         await until(lambda: _is_empty(service))
     finally:
@@ -129,7 +129,7 @@ async def test_a_full_spool_is_told_and_refuses_until_kafka_is_back(
     assert codes == [200] * taken + [503] * (30 - taken)
     assert (5 < taken < 30, full.status_code, again.status_code) == (True, 503, 200)
     assert wrong.get("spool", "is full") == "is full"
-    landed = await on_the_log(own_kafka.address, partitions=SHARDS, at_least=taken + 1)
+    landed = await on_the_log(apache_kafka.address, partitions=SHARDS, at_least=taken + 1)
     assert len({decode(record.value).id for record in landed}) == taken + 1
 
 
@@ -140,9 +140,7 @@ async def test_an_end_that_is_asked_for_empties_the_spool_as_far_as_it_can(
     service = Ingest(state, kafka=tansu.address, database=furnished).start()
     tansu.kill()
     assert (await asyncio.to_thread(odoo, service, lead(1))).status_code == 200
-    began = time.monotonic()
     status = await asyncio.to_thread(service.stop)
-    took = time.monotonic() - began
     tansu.start()
     await installation.make_topics(furnished, tansu.address, partitions=SHARDS, replication=1)
     await asyncio.to_thread(service.start)
@@ -150,7 +148,6 @@ async def test_an_end_that_is_asked_for_empties_the_spool_as_far_as_it_can(
     service.stop()
 
     assert status == 0
-    assert took < 10
     assert len(await on_the_log(tansu.address, partitions=SHARDS, at_least=1)) == 1
 
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.notifier.domain.people.audience import Heard
-from services.notifier.domain.people.batches import Item
-from services.notifier.domain.people.hours import Hours
-from services.notifier.domain.people.shape import Alert, Company, Place, Told, What
+from services.hearing.audience import Heard
+from services.hearing.batches import Item
+from services.hearing.hours import Hours
+from services.hearing.shape import Alert, Company, Place, Told, What
 from services.notifier.domain.shape import Sending
 
 BERLIN = ZoneInfo("Europe/Berlin")

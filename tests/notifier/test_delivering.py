@@ -12,15 +12,16 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from services.egress import Client
 from services.notifier.bell import Bell
 from services.notifier.channels.webhook import webhook
-from services.notifier.domain.shape import Change, Planned, Subscription
+from services.notifier.domain.shape import Change, Outcome, Planned, Sending, Subscription
 from services.notifier.domain.signing import headers
 from services.notifier.planner import Planner
+from services.notifier.sender import Sender
 from services.notifier.store import deliveries, subscriptions
 from services.notifier.ways import Way, each_by_itself
 from services.postgres import Connection, Pool
 from tests.builders import NOON, add_person, add_tenant, measured
 from tests.egress.receiver import Receiver, Reply
-from tests.notifier.desk import HERE, SECRET, Clock, Desk, alert, change, key, subscribe
+from tests.notifier.desk import HERE, SEAL, SECRET, Clock, Desk, alert, change, key, subscribe
 
 
 @pytest.fixture
@@ -115,6 +116,26 @@ async def test_what_is_not_taken_is_tried_again_under_the_same_id_until_it_is(
     assert tuple(last) == ("delivered", 4, clock.now - timedelta(minutes=4), None)
     assert await _one(pool, "select failing_since from subscription") is None
     assert await _one(pool, "select count(*) from to_judge") == 2  # when it began to fail, and when it was well again
+
+
+async def test_a_message_that_never_arrives_is_given_up_at_once_and_says_nothing_of_others(
+    pool: Pool, desk: Desk, clock: Clock
+) -> None:
+    async def refuse(_sending: Sending) -> Outcome:
+        return Outcome(kind="refused", status=550, error="no such mailbox", final=True)
+
+    async with pool.acquire() as connection:
+        await subscribe(connection, "ops", "http://127.0.0.1:1/")
+        await change(connection, "opened", alert("a1"))
+    await desk.plan()
+    sender = Sender(pool, SEAL, {"webhook": Way(refuse)}, clock, seconds=2.0, instruments=desk.instruments)
+    assert await sender.round() == 1
+    await sender.finish()
+    clock.forward(days=1)
+
+    assert await sender.round() == 0
+    assert await _one(pool, "select state from delivery") == "given_up"
+    assert await _one(pool, "select failing_since from subscription") is None
 
 
 async def test_a_receiver_that_asks_for_time_is_given_it(

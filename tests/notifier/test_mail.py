@@ -24,15 +24,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.egress import Answer, Client
+from services.hearing.audience import Heard
+from services.hearing.batches import Batch, Item
+from services.hearing.shape import Told
 from services.notifier.channels.email import Post, email
 from services.notifier.channels.teams import teams
-from services.notifier.domain.people.audience import Heard
-from services.notifier.domain.people.batches import Batch, Item
 from services.notifier.domain.people.card import MOST_BYTES, envelope
 from services.notifier.domain.people.mail import address, html, mail, text
 from services.notifier.domain.people.messages import Addressee, Unjudged, body
 from services.notifier.domain.people.page import page
-from services.notifier.domain.people.shape import Told
 from services.notifier.domain.people.wording import LANGUAGES
 from services.notifier.domain.shape import Outcome, Sending
 from tests.notifier.telling import MONDAY, alert, item, sending
@@ -321,9 +321,9 @@ async def test_what_the_server_says_is_told_without_the_address(server: int, off
     office.answer = "451 try again later"
     busy = await send(morning_to())
 
-    assert (unknown.kind, unknown.status) == ("refused", 550)
+    assert (unknown.kind, unknown.status, unknown.final) == ("refused", 550, True)
     assert "gone" not in str(unknown.error)
-    assert (busy.kind, busy.status) == ("refused", 451)
+    assert (busy.kind, busy.status, busy.final) == ("refused", 451, False)
 
 
 async def test_a_certificate_that_nobody_trusts_gets_no_mail(server: int, office: Office) -> None:

@@ -75,7 +75,7 @@ async def test_it_wakes_at_a_change_shows_what_it_does_and_leaves(
 
     assert min(waits) < 0.5  # it does not wait for its second
     process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(process.wait, 15) == 0
+    assert await asyncio.to_thread(process.wait, 60) == 0
 
 
 async def _came(receiver: Receiver, number: int) -> bool:

@@ -1,21 +1,20 @@
 """From each CRM's published shape to the window and the alert: one person works in it, a colleague never comes."""
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import httpx
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from schemas.events import HUMAN_ORIGINS
 from schemas.sources import KINDS, Source
 from schemas.topics import DEAD_LETTERS, EVENTS
 from services import postgres
-from services.embedded import fresh_directory
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Delivery
 from tests.ingest.deliveries import taken
@@ -134,11 +133,8 @@ class Product:
 
 
 @pytest.fixture(scope="module")
-def product() -> Iterator[Product]:
-    stack = Stack(fresh_directory())
-    stack.start()
-    yield Product(stack)
-    stack.remove()
+def product(product: Stack) -> Product:
+    return Product(product)
 
 
 @pytest.mark.parametrize("kind", sorted(VENDORS))
@@ -189,25 +185,19 @@ async def test_no_text_of_a_field_is_anywhere_but_in_the_crm(product: Product) -
 
 async def on_topics(bootstrap: str, *topics: str) -> list[Any]:
     """Return every record of ``topics``."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     found: list[Any] = []
     try:
-        places = [TopicPartition(topic, n) for topic in topics for n in await partitions(consumer, topic)]
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
+        while {place.topic for place in consumer.assignment()} < set(topics):  # noqa: ASYNC110 - aiokafka does not say
+            await asyncio.sleep(0.05)
+        ends = await consumer.end_offsets(consumer.assignment())
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=300)).values():
                 found += records
     finally:
         await consumer.stop()
     return found
-
-
-async def partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer.topics()
-    return set(consumer.partitions_for_topic(topic) or ())
 
 
 async def every_row(database: str) -> list[str]:

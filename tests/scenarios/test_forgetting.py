@@ -1,26 +1,16 @@
 """A person is forgotten by the running product: asked for over HTTP, done by the aggregator, proven by a report."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from services.embedded import fresh_directory
 from tests.stack import Stack
 
 CREW = ["ada", "bo", "cy"]
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Stack]:
-    made = Stack(fresh_directory())
-    made.start()
-    yield made
-    made.remove()
 
 
 class House:

@@ -1,28 +1,15 @@
 """The identities of people over HTTP, on the whole product with two aggregators: merged, taken apart, and settled."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
-from services.embedded import fresh_directory
 from tests.stack import Stack
 
 PEOPLE = [
     {"user": "anna", "email": "anna@acme.example", "team": "North", "role": "sales", "licensed_from": "2026-01-01"},
     {"user": "bo", "email": "bo@acme.example", "team": "North", "role": "sales", "licensed_from": "2026-01-01"},
 ]
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Stack]:
-    stack = Stack(fresh_directory())
-    try:
-        stack.start(aggregators=2)
-        yield stack
-    finally:
-        stack.remove()
 
 
 class Acme:

@@ -4,7 +4,6 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from services.embedded import fresh_directory
 from tests.stack import ROOT, Stack
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CREW = [f"{number:03}" for number in range(12)]
 EMERGENCY = "wave-connection-d3-emergency"
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Stack]:
-    made = Stack(fresh_directory())
-    made.start()
-    yield made
-    made.remove()
 
 
 def run(

@@ -11,20 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.embedded import fresh_directory
 from tests.stack import Stack
 
 MONDAY = "2026-03-02"
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Stack]:
-    stack = Stack(fresh_directory())
-    try:
-        stack.start()
-        yield stack
-    finally:
-        stack.remove()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def validator(name: str) -> Draft202012Validator:
 
 @pytest.fixture(scope="module")
 def told() -> list[dict[str, Any]]:
-    return list(islice(events(stage()), 0, None, 11))
+    return list(islice(events(stage()), 0, None, 101))
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,7 @@ async def test_a_session_sees_and_writes_the_rows_of_its_tenant_alone(wall: Pool
             await tx.execute(f"update {table} set {name} = '{value.format('third')}'")
 
 
-@pytest.mark.parametrize("table", ["access_log", "alert_change", "alias_change"])
+@pytest.mark.parametrize("table", ["access_log", "administration", "alert_change", "alias_change"])
 async def test_what_was_written_down_is_not_changed_by_a_session(wall: Pool, table: str) -> None:
     for statement in (f"update {table} set tenant = tenant", f"delete from {table}", f"truncate {table}"):
         with pytest.raises(postgres.asyncpg.InsufficientPrivilegeError):

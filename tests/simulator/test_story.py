@@ -1,9 +1,7 @@
 """The story is repeatable, has the shape it promises, and no event outside its plot."""
 
 import csv
-import hashlib
 import io
-import json
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -24,11 +22,6 @@ def story() -> Story:
 @pytest.fixture(scope="module")
 def arrived(story: Story) -> list[dict]:
     return list(events(story))
-
-
-def digest(story: Story, arrived: list[dict]) -> str:
-    lines = [people_csv(story), *map(json.dumps, arrived)]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @cache
@@ -52,10 +45,11 @@ def days_of(arrived: list[dict], users: set[str]) -> dict[str, set[date]]:
     return seen
 
 
-def test_the_same_seed_tells_the_same_bytes_and_another_seed_does_not(story: Story, arrived: list[dict]) -> None:
+def test_the_same_seed_tells_the_same_and_another_seed_does_not(story: Story, arrived: list[dict]) -> None:
     again, other = stage(), stage(8)
 
-    assert digest(again, list(events(again))) == digest(story, arrived)
+    assert people_csv(again) == people_csv(story)
+    assert list(events(again)) == arrived
     assert other.people != story.people
 
 

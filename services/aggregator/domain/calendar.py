@@ -4,6 +4,7 @@ Days are half-open stretches of instants, ``[start_of(day), end_of(day))``, as l
 25 hours when the clocks change). Day zero is the go-live day itself, whether people work on it or not.
 """
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -15,6 +16,9 @@ DAY: Final = timedelta(days=1)
 EARLIEST_YEAR: Final = 2
 LATEST_YEAR: Final = 9990
 """Nearer to the ends of the calendar a time zone or a count of days could step over them."""
+
+PRESENCE: Final = 60
+"""Of a hundred of the usual work days, on how many something must be expected of people for their week to count."""
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
@@ -58,6 +62,11 @@ class Calendar:
         if not self.working or not self.work_days:
             return True
         return day.isoweekday() in self.work_days and day not in self.holidays
+
+    def is_closed(self, days: Iterable[date]) -> bool:
+        """Tell whether so many of the ``days`` are holidays that whoever stays away then is not missing."""
+        usual = [day for day in days if not self.working or day.isoweekday() in self.work_days]
+        return 100 * sum(map(self.is_working, usual)) < PRESENCE * len(usual)
 
     def day_n(self, day_zero: date, n: int) -> date:
         """Return D+n: the n-th counted day after ``day_zero``."""

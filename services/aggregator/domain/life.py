@@ -8,7 +8,7 @@ one resolved by hand stays resolved. A snoozed one is open again when its time i
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.aggregator.domain.alerts import TIMED, Alert, Change, as_alert
@@ -17,6 +17,8 @@ from services.aggregator.domain.ladder import LOUD, Ladder
 from services.aggregator.domain.scope import EVERYTHING, Scope
 from services.rules.life import ACKNOWLEDGED, OPEN, RESOLVED, SNOOZED
 
+TELLABLE: Final = timedelta(days=35)
+"""What comes to light later than this on the wall clock came by a backfill: windows change, nobody is alarmed."""
 _LOUDNESS: Final = {severity.value: rank for rank, severity in enumerate(Severity)}
 _OWN: Final = frozenset(Resolution)
 _KEPT: Final = (

@@ -134,7 +134,7 @@ def _judge(heard: Heard, usual: Usual, begin: int, end: int | None, patience: _P
     start = min(heard.newest, start_of(begin)) if end is None else start_of(begin)
     opened_at: datetime | None = None
     missing, spent, at_opening = 0.0, timedelta(), 0.0
-    for piece, stop, rate in _pieces(usual, start, ends_at):
+    for piece, stop, rate in _left(heard, _pieces(usual, start, ends_at), begin):
         if opened_at is None and rate > 0:
             wait = (INTERVALS * patience.interval - missing) / rate * HOUR
             crossed = piece + max(wait, patience.time - spent, timedelta())
@@ -152,6 +152,18 @@ def _judge(heard: Heard, usual: Usual, begin: int, end: int | None, patience: _P
         until, state = ends_at, OVER if _normal(heard, usual, end) else SILENT
     expected = missing if until is not None else at_opening
     return Silence(heard.source, since, opened_at, until, max(round(expected), 1), 0, state)
+
+
+def _left(
+    heard: Heard, pieces: Iterable[tuple[datetime, datetime, float]], begin: int
+) -> Iterator[tuple[datetime, datetime, float]]:
+    """Yield ``pieces``. The hour before ``begin`` was heard of: only what did not come in it is missing."""
+    for piece, stop, rate in pieces:
+        if hour_of(piece) < begin:
+            rest = max(rate - heard.hours.get(begin - 1, 0), 0.0)
+            yield piece, stop, rest / ((start_of(begin) - piece) / HOUR)
+        else:
+            yield piece, stop, rate
 
 
 def _pieces(usual: Usual, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, float]]:

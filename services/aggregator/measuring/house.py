@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -91,7 +92,12 @@ class House:
 
     def end_of_week(self, week: date) -> datetime:
         """Return the end of ``week`` where the tenant is."""
-        return end_of(week + WEEK, [self.policy.zone])
+        return _end_of(week, self.policy.zone)
+
+
+@lru_cache(maxsize=1024)
+def _end_of(week: date, zone: tzinfo) -> datetime:
+    return end_of(week + WEEK, [zone])
 
 
 def zones(names: Iterable[str]) -> list[tzinfo]:

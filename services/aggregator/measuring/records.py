@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.aggregator.domain.measures import WEEK, Span, Subject
 from services.aggregator.measuring.house import House
@@ -20,7 +20,7 @@ from services.aggregator.store.reviews import Held
 from services.metrics.calendar import local_day, spell_on
 from services.metrics.histories import Timeline
 from services.metrics.policies import RecordPolicy, policies
-from services.metrics.records import AFTERMATH, Meeting, People, contribute_record, holder_at
+from services.metrics.records import AFTERMATH, Meeting, People, contribute_record, holder_at, told_later
 from services.metrics.shape import Person
 from services.postgres import Connection
 
@@ -35,8 +35,18 @@ def reaching(span: Span) -> Span:
 
 
 def delayed(span: Span) -> Span:
-    """Return the days of a change that reaches exactly the weeks of ``span``, and all later ones."""
-    return span if span.low is None else Span(span.low + AFTERMATH, max(span.high or span.low, span.low) + AFTERMATH)
+    """Return the days of a change that reaches exactly the weeks of ``span``, and all later ones.
+
+    It has no end: only what was done to the record itself has one, and may be looked at more closely.
+    """
+    return Span(None if span.low is None else span.low + AFTERMATH, None)
+
+
+class _Line(NamedTuple):
+    """A record: what was told of it, and what is expected."""
+
+    told: Timeline
+    policy: RecordPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +64,11 @@ async def measure(tx: Connection, house: House, spans: Mapping[str, Span]) -> li
     if not spans or house.weeks is None:
         return []
     known = policies(house.fields)
-    weeks = {subject: house.weeks.of(reaching(span)) for subject, span in spans.items()}
-    low = min((found[0] for found in weeks.values() if found), default=house.weeks.first)
     end = house.weeks.last + WEEK + _DAY
     histories = await record_store.histories(tx, house.tenant, sorted(spans), datetime.combine(end, time.min, UTC))
+    lines = await asyncio.to_thread(_lines, histories, known)
+    weeks = {subject: _weeks(house, span, lines[subject]) for subject, span in spans.items()}
+    low = min((found[0] for found in weeks.values() if found), default=house.weeks.first)
     held = await review_store.held(tx, house.tenant, low - _DAY, end)
     linked = await act_store.people_of(tx, house.tenant, _names(histories, held))
     persons = await _persons(tx, house, linked)
@@ -65,8 +76,31 @@ async def measure(tx: Connection, house: House, spans: Mapping[str, Span]) -> li
     old = await contributions.kept(tx, house.tenant, "record", sorted(spans), date.min if whole else low, date.max)
     people = people_of(persons, linked, house.policy)
     scene = _Scene(house, people, _meetings(house, held, people, persons), old)
-    pairs = await asyncio.to_thread(_contributions, scene, weeks, histories, known)
+    pairs = await asyncio.to_thread(_contributions, scene, weeks, lines)
     return await write(tx, house, pairs)
+
+
+def _lines(histories: Mapping[str, History], known: Mapping[str, RecordPolicy]) -> dict[str, _Line | None]:
+    """Return the time line of each record; None: nothing is expected of such."""
+    lines: dict[str, _Line | None] = {}
+    for subject, history in histories.items():
+        policy = known.get(subject.partition("\t")[0])
+        lines[subject] = None if policy is None else _Line(Timeline(history.changes, policy, history.base), policy)
+    return lines
+
+
+def _weeks(house: House, span: Span, line: _Line | None) -> list[date]:
+    """Return the weeks that may change, in order.
+
+    Of those that had ended before anything new was done to the record only the ones that what comes after tells of.
+    """
+    if house.weeks is None:
+        return []
+    weeks = house.weeks.of(reaching(span))
+    if span.low is None or span.high is None or line is None:
+        return weeks
+    since = datetime.combine(span.low, time.min, UTC)
+    return [week for week in weeks if house.end_of_week(week) > since or told_later(*line, week)]
 
 
 def _names(histories: Mapping[str, History], held: Iterable[Held]) -> set[str]:
@@ -109,22 +143,15 @@ def _meetings(
     return {week: list(meetings) for week, meetings in found.items()}
 
 
-def _contributions(
-    scene: _Scene,
-    weeks: Mapping[str, Sequence[date]],
-    histories: Mapping[str, History],
-    known: Mapping[str, RecordPolicy],
-) -> list[Pair]:
+def _contributions(scene: _Scene, weeks: Mapping[str, Sequence[date]], lines: Mapping[str, _Line | None]) -> list[Pair]:
     """Return what each record contributed to each week, and does now."""
     pairs: list[Pair] = []
-    for subject, history in histories.items():
-        policy = known.get(subject.partition("\t")[0])
-        line = None if policy is None else Timeline(history.changes, policy, history.base)
+    for subject, line in lines.items():
         before = scene.old.get(subject, {})
         for week in sorted({*weeks[subject], *(week for week in before if _beyond(week, weeks[subject]))}):
             after = Written(Subject("record", subject), week, None)
-            if line is not None and policy is not None and scene.house.weeks and week in scene.house.weeks:
-                after = _written(scene, after, line, policy)
+            if line is not None and scene.house.weeks and week in scene.house.weeks:
+                after = _written(scene, after, line)
             pairs.append(Pair(before.get(week), after))
     return pairs
 
@@ -134,9 +161,8 @@ def _beyond(week: date, weeks: Sequence[date]) -> bool:
     return not weeks or week > weeks[0]
 
 
-def _written(scene: _Scene, after: Written, line: Timeline, policy: RecordPolicy) -> Written:
+def _written(scene: _Scene, after: Written, line: _Line) -> Written:
     end = scene.house.end_of_week(after.week)
-    told = contribute_record(
-        line, policy, after.week, week_end=end, people=scene.people, meetings=scene.meetings.get(after.week, ())
-    )
-    return after if told is None else after._replace(kept=told, owner=holder_at(line, end, scene.people))
+    meetings = scene.meetings.get(after.week, ())
+    told = contribute_record(*line, after.week, week_end=end, people=scene.people, meetings=meetings)
+    return after if told is None else after._replace(kept=told, owner=holder_at(line.told, end, scene.people))

@@ -1,6 +1,5 @@
 """Writing what changed: contributions, and by their difference the numbers of groups, with what these were before."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final, NamedTuple
@@ -46,6 +45,14 @@ class Pair(NamedTuple):
         return moved(self.before and self.before.kept, self.after.kept)
 
     @property
+    def regroups(self) -> bool:
+        """Tell whether other people may be hidden because of it: of a record, when it counts in a group no more."""
+        if self.after.subject.kind == "person":
+            return self.moved
+        was, now = self.places
+        return bool(was - now)
+
+    @property
     def places(self) -> tuple[set[Groups], set[Groups]]:
         """Return where the subject counted, and where it does."""
         kept = (self.before.kept if self.before else None, self.after.kept)
@@ -54,14 +61,15 @@ class Pair(NamedTuple):
 
 
 async def write(tx: Connection, house: House, pairs: Iterable[Pair]) -> list[Pair]:
-    """Write what changed; return it. Who is hidden in weeks with other members is to be found anew."""
+    """Write what changed; return it. Who is hidden in weeks with other members, or groups, is to be found anew."""
     pairs = list(pairs)
     changed = [pair for pair in pairs if not pair.stays and not house.stands(pair.after.week)]
     sums = no_sums()
     for before, after in changed:
         add_difference(sums, after.week, before.kept if before else None, after.kept)
     changes = settled(sums)
-    await _close(tx, house, changed)
+    entered = await _entered(tx, house, changed)
+    await hidden_store.close(tx, house.tenant, entered)
     await contributions.write(tx, house.tenant, house.known_at, [pair.after for pair in changed])
     standing = [house.standing(change) for change in changes]
     await cells.add(tx, house.tenant, house.known_at, changes, standing)
@@ -71,8 +79,8 @@ async def write(tx: Connection, house: House, pairs: Iterable[Pair]) -> list[Pai
         ]
         await backfill.measured(tx, house.tenant, house.known_at, restated)
     await _tell_apart(tx, house, changed)
-    others = sorted({pair.after.week for pair in changed if pair.moved})
-    weeks = ((Subject("week", week.isoformat()), Span(week, week)) for week in others)
+    others = {pair.after.week for pair in changed if pair.regroups} | {week for week, _, _ in entered}
+    weeks = ((Subject("week", week.isoformat()), Span(week, week)) for week in sorted(others))
     await dirty.queue(tx, house.tenant, house.queued_at, weeks)
     await _tell_rules(tx, house, pairs, changed)
     return changed
@@ -110,18 +118,20 @@ async def _tell_apart(tx: Connection, house: House, changed: Iterable[Pair]) -> 
     await regrouped.write(tx, house.tenant, house.known_at, groups)
 
 
-async def _close(tx: Connection, house: House, changed: Iterable[Pair]) -> None:
-    """Hide the groups that nobody counted in so far, until it is found out who does.
+async def _entered(tx: Connection, house: House, changed: Iterable[Pair]) -> set[tuple[date, str, str]]:
+    """Return the groups, by week, that nobody counted in so far; of weeks that are not told yet all that are written.
 
-    They show for the first time with the numbers that are written now, which may tell of few people.
+    They show for the first time with the numbers that are written now, which may tell of few people: until it is found
+    out who counts in them they are hidden.
     """
     if house.min_group <= 1:
-        return
-    entered: dict[date, set[tuple[str, str]]] = defaultdict(set)
-    for pair in changed:
-        if pair.after.kept is not None and (new := pair.places[1] - pair.places[0]):
-            entered[pair.after.week].update(group for place in new for group in groups_of(place))
-    for week in entered.keys() & set(house.counted):
-        for crowd in await hidden_store.crowds(tx, house.tenant, week):
-            entered[week].difference_update(groups_of(crowd.groups))
-    await hidden_store.close(tx, house.tenant, {(week, *group) for week, groups in entered.items() for group in groups})
+        return set()
+    groups = {
+        (pair.after.week, *group)
+        for pair in changed
+        if pair.after.kept is not None
+        for place in pair.places[1] - pair.places[0]
+        for group in groups_of(place)
+    }
+    told = {each for each in groups if each[0] in house.counted}
+    return groups - await hidden_store.peopled(tx, house.tenant, told)

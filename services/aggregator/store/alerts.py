@@ -5,9 +5,9 @@ are committed in (``order``), so that whoever reads on from a number misses none
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from schemas.alerts import ORDER, WAKE, item
 from services.aggregator.domain.alerts import TIMED, Alert, Change
@@ -20,7 +20,7 @@ _COLUMNS: Final = tuple(field.name for field in fields(Alert))
 _NAMES: Final = ", ".join(f'"{name}"' for name in _COLUMNS)
 _KEPT: Final = frozenset({"id", "fingerprint"})
 
-_STORED: Final = f"SELECT {_NAMES} FROM alert WHERE tenant = $1"
+_STORED: Final = f"SELECT {_NAMES} FROM alert WHERE tenant = $1 ORDER BY opened_at, id"
 
 _MET: Final = f"""
 WITH met AS (
@@ -30,7 +30,7 @@ WITH met AS (
     UNION SELECT id FROM alert WHERE tenant = $1 AND wave = ANY($5::text[]) AND subject_kind IN ('user', 'wave')
     UNION SELECT id FROM alert WHERE tenant = $1 AND subject_kind IN ('wave', 'tenant')
 )
-SELECT {_NAMES} FROM met JOIN alert USING (id) WHERE tenant = $1
+SELECT {_NAMES} FROM met JOIN alert USING (id) WHERE tenant = $1 ORDER BY opened_at, id
 """
 
 _SAVE: Final = f"""
@@ -46,7 +46,7 @@ INSERT INTO alert_change (tenant, alert, kind, state, actor, as_of, body) VALUES
 
 
 async def stored(tx: Connection, tenant: str) -> list[Alert]:
-    """Return every alert the tenant ever had."""
+    """Return every alert the tenant ever had, the oldest first."""
     return [Alert(**row) for row in await tx.fetch(_STORED, tenant)]
 
 
@@ -55,6 +55,7 @@ async def met(
 ) -> list[Alert]:
     """Return the alerts of ``subjects``, those that ``launches`` opened, and those that are due at ``now``.
 
+    The oldest come first, as when all are found again: of several that may speak for another the first one does.
     Alerts of waves and of the tenant are always among them: they may speak for others.
     """
     columns = [subject.kind for subject in subjects], [subject.key for subject in subjects]
@@ -78,6 +79,10 @@ async def save(tx: Connection, tenant: str, changes: Sequence[Change], as_of: da
     if told:
         await tx.executemany(
             _REMEMBER,
-            [(tenant, alert.id, kind, alert.state, ACTOR, as_of, item(asdict(alert))) for kind, alert in told],
+            [(tenant, alert.id, kind, alert.state, ACTOR, as_of, item(_columns(alert))) for kind, alert in told],
         )
         await tx.execute(WAKE, tenant)
+
+
+def _columns(alert: Alert) -> dict[str, Any]:
+    return {name: getattr(alert, name) for name in _COLUMNS}

@@ -18,12 +18,23 @@ def integers(values: Sequence[int | None]) -> str:
     return "{" + str(list(values))[1:-1].replace("None", "null") + "}"
 
 
+def floats(values: Sequence[float | None]) -> str:
+    """Return an array of finite numbers and nulls, each to its last digit."""
+    return "{" + str(list(values))[1:-1].replace("None", "null") + "}"
+
+
 def texts(values: Sequence[str]) -> str:
     """Return an array of texts, whatever is in them."""
     joined = '","'.join(values)
     if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
         joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return '{"' + joined + '"}' if values else "{}"
+
+
+def optional(values: Sequence[str | None]) -> str:
+    """Return an array of texts and nulls, few of them different."""
+    told = {value: "null" if value is None else texts([value])[1:-1] for value in set(values)}
+    return "{" + ",".join([told[value] for value in values]) + "}"
 
 
 def dates(values: Sequence[date | None]) -> str:

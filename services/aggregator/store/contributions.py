@@ -1,10 +1,13 @@
 """What people and records contribute to weeks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+import msgspec
 
 from services.aggregator.domain.measures import Subject
+from services.aggregator.store.arrays import dates, optional, texts
 from services.metrics.shape import Contribution, Groups
 from services.postgres import Connection, Row
 
@@ -18,6 +21,7 @@ class Written(NamedTuple):
     owner: str | None = None
 
 
+_json: Final = msgspec.json.Encoder().encode
 _GROUPS: Final = "wave, team, role, function, location, segment"
 _KEPT: Final = f"""
 select subject, week, {_GROUPS}, reason, counts, moves, owner from contribution
@@ -46,8 +50,10 @@ def contribution(row: Row) -> Contribution:
 
 _WRITE: Final = f"""
 insert into contribution (tenant, known_at, kind, subject, week, {_GROUPS}, reason, owner, counts, moves)
-select $1, $2, q.* from unnest($3::text[], $4::text[], $5::date[], $6::text[], $7::text[], $8::text[], $9::text[],
-  $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::jsonb[]) as q
+select $1, $2, k, s, w, a, b, c, d, e, f, r, o, n::jsonb, m::jsonb
+from unnest($3::text::text[], $4::text::text[], $5::text::date[], $6::text::text[], $7::text::text[], $8::text::text[],
+  $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[], $13::text::text[], $14::text::text[],
+  $15::text::text[]) as q(k, s, w, a, b, c, d, e, f, r, o, n, m)
 on conflict (tenant, kind, subject, week) do update set known_at = excluded.known_at,
   {", ".join(f"{name} = excluded.{name}" for name in (*Groups._fields, "reason", "owner", "counts", "moves"))}
 """
@@ -63,10 +69,23 @@ async def write(tx: Connection, tenant: str, known_at: datetime, rows: Iterable[
     if gone := [row for row in rows if row.kept is None]:
         columns = list(zip(*((*row.subject, row.week) for row in gone), strict=True))
         await tx.execute(_DROP, tenant, *map(list, columns))
-    if there := [_columns(row, row.kept) for row in rows if row.kept is not None]:
-        await tx.execute(_WRITE, tenant, known_at, *map(list, zip(*there, strict=True)))
+    if there := [(row, row.kept) for row in rows if row.kept is not None]:
+        await tx.execute(_WRITE, tenant, known_at, *_columns(there))
 
 
-def _columns(row: Written, told: Contribution) -> tuple[Any, ...]:
-    moves = {str(offset): list(groups) for offset, groups in told.moves.items()} or None
-    return (*row.subject, row.week, *told.groups, told.reason, row.owner, told.counts, moves)
+def _columns(rows: Sequence[tuple[Written, Contribution]]) -> Iterator[str]:
+    """Yield what the columns hold."""
+    yield texts([row.subject.kind for row, _ in rows])
+    yield texts([row.subject.key for row, _ in rows])
+    yield dates([row.week for row, _ in rows])
+    for name in Groups._fields:
+        yield optional([getattr(told.groups, name) for _, told in rows])
+    yield optional([told.reason for _, told in rows])
+    yield optional([row.owner for row, _ in rows])
+    yield texts([_json(told.counts).decode() for _, told in rows])
+    yield optional([_moves(told) for _, told in rows])
+
+
+def _moves(told: Contribution) -> str | None:
+    moves = {str(offset): list(groups) for offset, groups in told.moves.items()}
+    return _json(moves).decode() if moves else None

@@ -27,8 +27,11 @@ select kind, subject, array_agg(seq) as rows,
   case when bool_and(low is not null) then min(low) end as low,
   case when bool_and(high is not null) then max(high) end as high
 from dirty where tenant = $1 and queued_at <= $2 and subjects is null and {kind}
-group by kind, subject order by {order}
+group by kind, subject order by {order} limit {limit}
 """
+AT_ONCE: Final = 2_000
+"""So many are named at a time, however many wait."""
+_OTHERS: Final = f"kind <> 'week' and not {OF_RECORDS}"
 
 
 PACKED: Final = 100
@@ -52,14 +55,26 @@ async def unpack(tx: Connection, tenant: str) -> None:
 async def waiting(
     connection: Connection, tenant: str, cut: datetime, week: date | None, *, records: bool
 ) -> list[Waiting]:
-    """Return the people, or the ``records``, that were queued until ``cut``.
+    """Return the next people, or ``records``, that were queued until ``cut``.
 
     First those to whom something happened on some days before ``week``, then on others, then what has no end.
     """
     order = "bool_or(low is null or high is null), min(low) >= $3::date, min(seq)"
-    kind = OF_RECORDS if records else f"kind <> 'week' and not {OF_RECORDS}"
-    sql = _WAITING.format(kind=kind, order=order)
+    sql = _WAITING.format(kind=OF_RECORDS if records else _OTHERS, order=order, limit=AT_ONCE)
     return [_waiting(row) for row in await connection.fetch(sql, tenant, cut, week or date.min)]
+
+
+async def wait(connection: Connection, tenant: str, cut: datetime, *, records: bool) -> bool:
+    """Tell whether people, or ``records``, wait that were queued until ``cut``."""
+    sql = f"""select exists (select from dirty where tenant = $1 and queued_at <= $2 and subjects is null
+        and {OF_RECORDS if records else _OTHERS})"""
+    return bool(await connection.fetchval(sql, tenant, cut))
+
+
+async def people_wait(connection: Connection, tenant: str) -> bool:
+    """Tell whether anybody waits, whenever they were queued."""
+    sql = f"select exists (select from dirty where tenant = $1 and queued_at < 'infinity' and {_OTHERS})"
+    return bool(await connection.fetchval(sql, tenant))
 
 
 async def records_wait(connection: Connection, tenant: str, since: datetime) -> bool:
@@ -70,7 +85,7 @@ async def records_wait(connection: Connection, tenant: str, since: datetime) -> 
 
 async def weeks_waiting(connection: Connection, tenant: str, cut: datetime) -> list[Waiting]:
     """Return the weeks that were queued until ``cut``, because it is to be found out who is hidden; newest first."""
-    sql = _WAITING.format(kind="kind = 'week'", order="subject desc")
+    sql = _WAITING.format(kind="kind = 'week'", order="subject desc", limit="all")
     return [_waiting(row) for row in await connection.fetch(sql, tenant, cut)]
 
 
@@ -133,15 +148,15 @@ async def set_aside(pool: Pool, rows: Sequence[int]) -> None:
 
 
 class Backlog(NamedTuple):
-    """What waits in all tenants, and for how many seconds the oldest does."""
+    """What waits, and for how many seconds the oldest does."""
 
     number: int
     seconds: float
 
 
-async def backlog(connection: Connection) -> Backlog:
-    """Return how much waits to be measured."""
+async def backlog(connection: Connection, tenants: Sequence[str]) -> Backlog:
+    """Return how much waits to be measured of ``tenants``."""
     sql = """select coalesce(sum(coalesce(cardinality(subjects), 1)), 0)::int as number,
         coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as seconds
-        from dirty where queued_at < 'infinity'"""
-    return Backlog(*await connection.fetchrow(sql))
+        from dirty where tenant = any($1) and queued_at < 'infinity'"""
+    return Backlog(*await connection.fetchrow(sql, tenants))

@@ -119,8 +119,8 @@ _ERASED_FACTS: Final = {
         forgotten as (delete from record_change where tenant = $1
           and record = any(array(select distinct record from gone where record is not null))
           and identity in (select identity from gone)),
-        told as (insert into dirty (tenant, kind, subject, low, high)
-          select $1, 'record', object || chr(9) || record, min(at)::date, max(at)::date from gone
+        told as (insert into dirty (tenant, kind, subject, low)
+          select $1, 'record', object || chr(9) || record, min(at)::date from gone
           where object is not null and record is not null group by object, record)
         select count(*) from gone""",
 }

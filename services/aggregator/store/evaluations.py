@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from services.aggregator.domain.alerts import alert_id, plain
 from services.aggregator.domain.findings import Evaluation
+from services.aggregator.store.arrays import dates, floats, integers, optional, texts
 from services.postgres import Connection
 
 PART: Final = 5_000
 """So many rows are written at once."""
+_json: Final = msgspec.json.Encoder().encode
 
 _SAVE: Final = """
 INSERT INTO rule_evaluation AS e (tenant, rule, subject_kind, subject_key, window_to, window_from, rule_version,
     revision, outcome, reason, num, den, baseline, p, alert, as_of)
-SELECT $1, rule, kind, key, until, since, version, 0, outcome, reason, num, den, baseline, p, alert, $2
-FROM unnest($3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::int[], $9::text[], $10::text[],
-    $11::bigint[], $12::bigint[], $13::jsonb[], $14::float8[], $15::text[])
+SELECT $1, rule, kind, key, until, since, version, 0, outcome, reason, num, den, baseline::jsonb, p, alert, $2
+FROM unnest($3::text::text[], $4::text::text[], $5::text::text[], $6::text::date[], $7::text::date[],
+    $8::text::int[], $9::text::text[], $10::text::text[], $11::text::bigint[], $12::text::bigint[],
+    $13::text::text[], $14::text::float8[], $15::text::text[])
     AS r(rule, kind, key, until, since, version, outcome, reason, num, den, baseline, p, alert)
 ON CONFLICT (tenant, rule, subject_kind, subject_key, window_to) DO UPDATE SET window_from = excluded.window_from,
     rule_version = excluded.rule_version, outcome = excluded.outcome, reason = excluded.reason, num = excluded.num,
@@ -31,23 +36,25 @@ WHERE (e.window_from, e.rule_version, e.outcome, e.reason, e.num, e.den, e.basel
 async def save(tx: Connection, tenant: str, found: Sequence[Evaluation], as_of: datetime) -> None:
     """Write what changed of ``found``; of one window the last counts."""
     last = {(each.rule, each.subject, each.window_to): each for each in found}
-    rows = [_row(tenant, each) for _, each in sorted(last.items())]
+    rows = [each for _, each in sorted(last.items())]
     for start in range(0, len(rows), PART):
-        await tx.execute(_SAVE, tenant, as_of, *map(list, zip(*rows[start : start + PART], strict=True)))
+        await tx.execute(_SAVE, tenant, as_of, *_columns(tenant, rows[start : start + PART]))
 
 
-def _row(tenant: str, each: Evaluation) -> tuple[object, ...]:
+def _columns(tenant: str, rows: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Return ``rows`` by column."""
     return (
-        each.rule,
-        *each.subject,
-        each.window_to,
-        each.window_from,
-        each.version,
-        each.outcome.value,
-        each.reason,
-        each.num,
-        each.den,
-        None if each.baseline is None else plain(each.baseline),
-        None if each.p is None else float(each.p),
-        None if each.fingerprint is None else alert_id(tenant, each.fingerprint),
+        texts([each.rule for each in rows]),
+        texts([each.subject.kind for each in rows]),
+        texts([each.subject.key for each in rows]),
+        dates([each.window_to for each in rows]),
+        dates([each.window_from for each in rows]),
+        integers([each.version for each in rows]),
+        texts([each.outcome.value for each in rows]),
+        optional([each.reason for each in rows]),
+        integers([each.num for each in rows]),
+        integers([each.den for each in rows]),
+        optional([None if each.baseline is None else _json(plain(each.baseline)).decode() for each in rows]),
+        floats([None if each.p is None else float(each.p) for each in rows]),
+        optional([None if each.fingerprint is None else alert_id(tenant, each.fingerprint) for each in rows]),
     )

@@ -59,6 +59,21 @@ async def write(tx: Connection, tenant: str, week: date, found: Mapping[tuple[st
     return [(row["dimension"], row["key"]) for row in shown]
 
 
+_PEOPLED: Final = """
+select g.week, g.dimension, g.key from unnest($2::date[], $3::text[], $4::text[]) as g(week, dimension, key)
+where exists (select from contribution c where c.tenant = $1 and c.week = g.week and case g.dimension
+    when 'wave' then c.wave = g.key when 'team' then c.team = g.key when 'role' then c.role = g.key
+    when 'function' then c.function = g.key when 'location' then c.location = g.key
+    when 'segment' then c.segment = g.key else true end)
+"""
+
+
+async def peopled(tx: Connection, tenant: str, groups: Iterable[tuple[date, str, str]]) -> set[tuple[date, str, str]]:
+    """Return those of ``groups``, by week, that something counts in. Mostly the first rows of the week tell."""
+    columns = [list(column) for column in zip(*sorted(groups), strict=True)]
+    return {tuple(row) for row in await tx.fetch(_PEOPLED, tenant, *columns)} if columns else set()
+
+
 _CLOSE: Final = """
 insert into hidden_group (tenant, week, dimension, key, reason)
 select $1, w, d, k, 'small' from unnest($2::date[], $3::text[], $4::text[]) as g(w, d, k) on conflict do nothing

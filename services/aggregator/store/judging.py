@@ -11,6 +11,7 @@ from typing import Final
 from services.aggregator.domain.findings import Subject
 from services.aggregator.domain.scope import ALL, LAUNCH
 from services.aggregator.domain.speaking import Speaker
+from services.aggregator.store.arrays import texts
 from services.postgres import Connection
 
 LONGEST_LAUNCH: Final = timedelta(days=60)
@@ -24,7 +25,8 @@ async def take(tx: Connection, tenant: str) -> set[Subject]:
 
 
 _QUEUE: Final = """
-INSERT INTO to_judge (tenant, kind, key) SELECT $1, kind, key FROM unnest($2::text[], $3::text[]) AS s(kind, key)
+INSERT INTO to_judge (tenant, kind, key)
+SELECT $1, kind, key FROM unnest($2::text::text[], $3::text::text[]) AS s(kind, key)
 """
 
 
@@ -32,7 +34,7 @@ async def queue(tx: Connection, tenant: str, subjects: Collection[Subject]) -> N
     """Queue ``subjects``."""
     if subjects:
         ordered = sorted(subjects)
-        await tx.execute(_QUEUE, tenant, [each.kind for each in ordered], [each.key for each in ordered])
+        await tx.execute(_QUEUE, tenant, texts([each.kind for each in ordered]), texts([each.key for each in ordered]))
 
 
 _LAUNCHES: Final = """

@@ -62,15 +62,15 @@ _QUARTERS: Final = (
     "select distinct floor(date_part('epoch', at) / 900)::bigint as quarter from activity where tenant = $1"
 )
 
-_LOGIN: Final = "kind = 'crm.session.login'"
-_QUALIFYING: Final = """starts_with(kind, 'crm.') and kind <> 'crm.session.login_failed'
+LOGIN: Final = "kind = 'crm.session.login'"
+QUALIFYING: Final = """starts_with(kind, 'crm.') and kind <> 'crm.session.login_failed'
   and origin in ('ui', 'mobile', 'unknown') and environment is null"""
 _TOLD: Final = f"""
 insert into told (tenant, user_id, day, {_COUNTED})
-select a.tenant, a.user_id, d.day, count(*), count(*) filter (where {_LOGIN}),
-  count(*) filter (where not starts_with(kind, 'crm.session.')), count(*) filter (where {_QUALIFYING}),
-  min(at), max(at), min(at) filter (where {_LOGIN}), max(at) filter (where {_LOGIN}),
-  min(at) filter (where {_QUALIFYING})
+select a.tenant, a.user_id, d.day, count(*), count(*) filter (where {LOGIN}),
+  count(*) filter (where not starts_with(kind, 'crm.session.')), count(*) filter (where {QUALIFYING}),
+  min(at), max(at), min(at) filter (where {LOGIN}), max(at) filter (where {LOGIN}),
+  min(at) filter (where {QUALIFYING})
 from activity a join local_day d on d.quarter = floor(date_part('epoch', at) / 900)::bigint and at >= low and at < high
 where a.tenant = $1 and d.day > $2 and d.day >= $3
 group by 1, 2, 3

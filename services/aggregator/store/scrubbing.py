@@ -20,8 +20,8 @@ _OWNED: Final = """
 with told as (
   update record_change set owner = $3 where tenant = $1 and owner = any($2) and owner <> coalesce(user_id, '')
   returning object, record, at)
-insert into dirty (tenant, kind, subject, low, high)
-select $1, 'record', object || chr(9) || record, min(at)::date, max(at)::date from told group by object, record
+insert into dirty (tenant, kind, subject, low)
+select $1, 'record', object || chr(9) || record, min(at)::date from told group by object, record
 returning subject
 """
 

@@ -27,6 +27,21 @@ where tenant = $1 and ({_NAMED} or state not in ('waiting', 'sending') and {_MEN
 """
 
 
+_THEIRS: Final = "select lower(email) from person where tenant = $1 and user_id = any($2) and email is not null"
+_ADDRESSED: Final = {
+    "contact": f"delete from contact where tenant = $1 and kind = 'email' and lower(address) in ({_THEIRS})",
+    "told": f"delete from told where tenant = $1 and lower(recipient) in ({_THEIRS})",
+    "delivery": f"delete from delivery where tenant = $1 and lower(recipient) in ({_THEIRS})",
+}
+"""Somebody may be told under an address alone, as if they were nobody of the directory."""
+
+
+async def addressed(tx: Connection, order: Order) -> Counter[str]:
+    """Take the person's address out of who is told. Called while the directory still knows it."""
+    ids = list(order.identities)
+    return Counter({table: _count(await tx.execute(sql, order.tenant, ids)) for table, sql in _ADDRESSED.items()})
+
+
 async def deliveries(tx: Connection, order: Order) -> Counter[str]:
     """Take the person out of what was told, is to be told, and to whom."""
     ids = list(order.identities)

@@ -18,13 +18,17 @@ async def teams(tx: Connection, tenant: str) -> list[str]:
     return [row["team"] for row in await tx.fetch(sql, tenant)]
 
 
-# Differences up to the last day of week 1 make week 1; each later stretch of seven days leads from week to week.
+# Differences up to the last day of week 1 make week 1; each later stretch of seven days leads from week to week. What
+# was done on a day stands once, with the windows of one day; the differences have only what does not count throughout.
 _WEEKS: Final = """
-SELECT w.place, greatest(1, (d.day - w.go_live) / 7 + 1) AS week, sum(d.licensed) AS licensed, sum(d.active) AS active,
-    sum(d.actions) AS actions
+SELECT w.place, greatest(1, (d.day - w.go_live) / 7 + 1) AS week,
+    coalesce(sum(d.licensed) FILTER (WHERE d.days = 7), 0) AS licensed,
+    coalesce(sum(d.active) FILTER (WHERE d.days = 7), 0) AS active,
+    coalesce(sum(d.actions) FILTER (WHERE d.days = 7), 0) AS actions,
+    coalesce(sum(d.actions) FILTER (WHERE d.days = 1), 0) AS done
 FROM unnest($2::text[], $3::text[], $4::date[], $5::int[]) WITH ORDINALITY AS w(dimension, key, go_live, weeks, place)
-JOIN window_delta d ON d.tenant = $1 AND d.dimension = w.dimension AND d.key = w.key AND d.days = 7
-    AND d.day < w.go_live + 7 * w.weeks
+JOIN window_delta d ON d.tenant = $1 AND d.dimension = w.dimension AND d.key = w.key
+    AND (d.days = 7 OR d.days = 1 AND d.day >= w.go_live) AND d.day < w.go_live + 7 * w.weeks
 GROUP BY 1, 2
 """
 
@@ -34,8 +38,8 @@ async def weeks(tx: Connection, tenant: str, watched: Mapping[Watched, int]) -> 
     asked = [(*each.subject, each.wave.go_live, ended) for each, ended in watched.items()]
     if not asked:
         return {}
-    steps: dict[tuple[int, int], tuple[int, int, int]] = {
-        (row["place"], row["week"]): (row["licensed"], row["active"], row["actions"])
+    steps: dict[tuple[int, int], tuple[int, int, int, int]] = {
+        (row["place"], row["week"]): (row["licensed"], row["active"], row["actions"], row["done"])
         for row in await tx.fetch(_WEEKS, tenant, *map(list, zip(*asked, strict=True)))
     }
     found: dict[Watched, list[Week]] = {}
@@ -43,9 +47,9 @@ async def weeks(tx: Connection, tenant: str, watched: Mapping[Watched, int]) -> 
         licensed = active = actions = 0
         found[each] = []
         for number in range(1, ended + 1):
-            step = steps.get((place, number), (0, 0, 0))
+            *step, done = steps.get((place, number), (0, 0, 0, 0))
             licensed, active, actions = licensed + step[0], active + step[1], actions + step[2]
-            found[each].append(Week(number, licensed, active, actions))
+            found[each].append(Week(number, licensed, active, actions + done))
     return found
 
 
@@ -94,10 +98,15 @@ SELECT place,
     count(*) FILTER (WHERE active_before AND active_after AND did_after * 9 >= did_before * 10) AS more
 FROM seen GROUP BY place
 """
+# Who was on leave on three or more of a week's five working days was not expected in it.
 _COUNTED_ON: Final = """
     coalesce(m.valid_from <= {day} AND (m.valid_to IS NULL OR m.valid_to > {day})
         AND EXISTS (SELECT FROM licence l WHERE l.tenant = $1 AND l.user_id = m.user_id
-            AND l.licensed_from <= {day} AND (l.licensed_to IS NULL OR l.licensed_to >= {day})), false)
+            AND l.licensed_from <= {day} AND (l.licensed_to IS NULL OR l.licensed_to >= {day}))
+        AND NOT EXISTS (SELECT FROM absence away WHERE away.tenant = $1 AND away.user_id = m.user_id
+            AND away."first" <= {day} AND away."last" > {day} - 7
+            AND (SELECT count(*) FILTER (WHERE extract(isodow FROM {day} - n) < 6)
+                FROM generate_series(0, 6) n WHERE {day} - n BETWEEN away."first" AND away."last") > 2), false)
 """
 _GROUP_KEYS: Final = {"tenant": "", "team": "AND m.team = a.key", "role": "AND m.role = a.key"}
 

@@ -20,6 +20,8 @@ TLS: Final = "tls"
 PLAIN: Final = "none"
 SECURITIES: Final = (STARTTLS, TLS, PLAIN)
 _ONE_LINE: Final = 200
+_FOR_GOOD: Final = 500
+"""A mail server that answers so of a recipient will not answer otherwise (RFC 5321, 4.2.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,8 @@ async def _handed_over(post: Post, message: EmailMessage) -> Outcome:
             await server.send_message(message)
     except aiosmtplib.SMTPRecipientsRefused as error:
         refused = error.recipients[0]
-        return Outcome(kind="refused", status=refused.code, error=_line(refused.message))
+        final = refused.code >= _FOR_GOOD
+        return Outcome(kind="refused", status=refused.code, error=_line(refused.message), final=final)
     except aiosmtplib.SMTPResponseException as error:
         return Outcome(kind="refused", status=error.code, error=_line(error.message))
     except aiosmtplib.SMTPConnectError as error:

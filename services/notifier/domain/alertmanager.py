@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import unquote
 
-from services.notifier.domain.people.shape import RANK, RESOLVED
+from services.hearing.shape import RANK, RESOLVED
 
 PATH: Final = "/api/v2/alerts"
 STAYS: Final = timedelta(minutes=15)

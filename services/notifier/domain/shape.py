@@ -97,6 +97,7 @@ class Outcome:
 
     refused: the other side answered, and not that it took it; unreachable: there was no answer; blocked: the address
     may not be delivered to; unknown: it may have been taken. ``gone``: the other side wants no more, ever.
+    ``final``: this message never arrives, which says nothing of others.
     ``retry_after``: how long it asked us to wait.
     """
 
@@ -105,6 +106,7 @@ class Outcome:
     error: str | None = None
     retry_after: timedelta | None = None
     gone: bool = False
+    final: bool = False
 
 
 def message_id(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from schemas.alerts import item
 from schemas.subscriptions import CLOSING, OPENING, Filter
-from services.notifier.domain.people.shape import RESOLVED, Alert, Louder
+from services.hearing.shape import RESOLVED, Alert, Louder
 from services.notifier.domain.telling import takes
 from services.postgres import Connection, Row
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
-from services.notifier.domain.people.pace import Spent
-from services.notifier.domain.people.shape import Told
+from services.hearing.pace import Spent
+from services.hearing.shape import Told
 from services.notifier.domain.shape import Subscription
 from services.postgres import Connection
 

@@ -27,11 +27,17 @@ def play(
     past: Sequence[Week], people: dict[int, tuple[int, int]] | None = None, subject: Subject | None = None
 ) -> list[Finding]:
     """Judge a history in which ``people`` gives (lost, gained) by week; elsewhere all that is missing was lost."""
+    return list(judge_change(history(past, people, subject), Calendar(), END))
+
+
+def history(
+    past: Sequence[Week], people: dict[int, tuple[int, int]] | None = None, subject: Subject | None = None
+) -> History:
     base = past[0]
     watched = Watched(subject or Subject("team", "North"), WAVE)
     same = {week.number: SamePeople(week.licensed, max(0, base.active - week.active), 0, 0, 0) for week in past}
     same |= {number: SamePeople(90, lost, gained, 1, 2) for number, (lost, gained) in (people or {}).items()}
-    return list(judge_change(History(watched, past, same), Calendar(), END))
+    return History(watched, past, same)
 
 
 def judged(week: int) -> int:
@@ -180,6 +186,24 @@ def test_a_week_is_judged_two_hours_after_its_last_day() -> None:
     assert change.weeks_ended(MONDAY, Calendar(), later(14, 1.99)) == 1
     assert change.weeks_ended(MONDAY, Calendar(), later(14, 2)) == 2
     assert change.weeks_ended(MONDAY, Calendar(), later(1000)) == 13
+
+
+@pytest.mark.parametrize(
+    ("holidays", "tiers"),
+    [
+        pytest.param(5, [], id="closed all week"),
+        pytest.param(3, [], id="two days were worked"),
+        pytest.param(2, ["confirmed"], id="three days were worked"),
+    ],
+)
+def test_who_stays_away_in_a_week_of_holidays_is_not_missing(holidays: int, tiers: list[str]) -> None:
+    third = [MONDAY + timedelta(weeks=2, days=n) for n in range(7)]
+    calendar = Calendar(working=True, holidays=frozenset(third[:holidays]))
+    past = history(weeks(80, 80, 0, 80))
+
+    assert [finding.tier for finding in judge_change(past, calendar, END)] == tiers
+    said = {each.rule: each for each in change.evaluations(past, calendar) if each.window_from == third[0]}
+    assert said["adoption-drop-vs-week1"].reason == (None if tiers else "no_expected_people")
 
 
 class TestDepth:

@@ -71,10 +71,19 @@ def found(
 def test_a_source_that_stops_in_working_time_is_silent_after_an_hour() -> None:
     hours = office(TUESDAY_TEN)
 
-    assert found(hours, TUESDAY_TEN + timedelta(minutes=50)) == []
-    assert found(hours, TUESDAY_TEN + timedelta(minutes=59)) == [
-        Silence("/crm", TUESDAY_TEN, TUESDAY_TEN + timedelta(minutes=59), None, 6, 0, SILENT)
-    ]
+    assert found(hours, TUESDAY_TEN + timedelta(minutes=59)) == []
+    assert found(hours, TUESDAY_TEN + HOUR) == [Silence("/crm", TUESDAY_TEN, TUESDAY_TEN + HOUR, None, 6, 0, SILENT)]
+
+
+def test_what_comes_at_once_at_the_full_hour_is_not_waited_for_in_the_rest_of_it() -> None:
+    evening = TUESDAY_TEN + 6 * HOUR
+    hours = {hour: count for hour, count in office(evening + HOUR).items() if hour % 24 in {9, 16}}
+    (tomorrow,) = find(
+        Heard("/crm", hours, evening, evening + 18 * HOUR), time_until(evening + 18 * HOUR), since=MONDAY
+    )
+
+    assert find(Heard("/crm", hours, evening, evening + 2 * HOUR), time_until(evening + 2 * HOUR), since=MONDAY) == []
+    assert tomorrow.opened_at == evening + 18 * HOUR
 
 
 def test_a_sparse_source_is_waited_for_twice_as_long_as_it_usually_pauses() -> None:

@@ -4,14 +4,15 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Outcome, Resolution, Severity
-from services.aggregator.domain.rules.users import Clock, Life, expected_after, judge_user, usual_gap
+from services.aggregator.domain.rules.users import Absence, Clock, Life, expected_after, judge_user, left, usual_gap
 from services.aggregator.domain.rules.windows import Judged
 from services.aggregator.domain.silence import SILENT, Silence
+from services.metrics.presence import day_of
 from services.metrics.shape import Interval, Person, Policy, Spell, WaveStart
 from services.rules.pack import DEFAULT
 from tests.aggregator.world import MONDAY, later
@@ -175,7 +176,7 @@ def test_weeks_of_leave_are_no_absence() -> None:
 days_of = st.sets(st.integers(0, 70), max_size=30).map(sorted)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(days=days_of, now=st.integers(1, 60), more=st.integers(0, 30))
 def test_time_that_passes_changes_no_beginning(days: list[int], now: int, more: int) -> None:
     def starts(then: int) -> dict[str, datetime]:
@@ -194,3 +195,29 @@ def test_the_nth_expected_day_is_counted_one_by_one(days: list[int], number: int
 
     assert expected_after(life, clock, MONDAY, day(number), count) == day(working[count - 1])
     assert expected_after(life, replace(clock, now=later(number)), MONDAY, day(number), count) is None
+
+
+spans = st.builds(
+    lambda low, size: Interval(day(low), day(low + size) if size else None), st.integers(0, 50), st.integers(0, 30)
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    held=st.lists(st.tuples(spans, st.sampled_from(["human", "service"]), st.booleans()), min_size=1, max_size=3),
+    licences=st.lists(spans, min_size=1, max_size=2),
+    absences=st.lists(spans, max_size=2),
+    back=st.none() | st.integers(12, 70),
+)
+@example([(Interval(day(0), None), "human", True)], [Interval(day(0), None)], [Interval(day(5), day(20))], None)
+def test_who_is_asked_for_nothing_more_left_on_the_first_day_that_says_so(
+    held: list[tuple[Interval, str, bool]], licences: list[Interval], absences: list[Interval], back: int | None
+) -> None:
+    spells = tuple(Spell(span, kind=kind, opted_out=out) for span, kind, out in held)
+    who = person(spells=spells, licences=tuple(licences), absences=tuple(absences))
+    clock = Clock(Calendar(), Policy(), later(80), MONDAY)
+    absence = Absence(day(5), day(10), None if back is None else day(back))
+    days = [day(n) for n in range(11, 81 if back is None else back)]
+    gone = [each for each in days if day_of(who, clock.policy, each, MONDAY).reason not in {None, "on_leave"}]
+
+    assert left(Life(who, []), clock, MONDAY, absence) == next(iter(gone), None)

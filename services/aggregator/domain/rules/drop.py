@@ -28,9 +28,10 @@ class SamePeople(NamedTuple):
     """The base against another week, person by person.
 
     ``stayed``: who counts in both; of them ``lost`` were active in the first only, ``gained`` in the second only. Who
-    counts in one only: ``joiners`` and ``leavers``, of whom ``joiners_active`` and ``leavers_active`` were active then;
-    ``moved_in`` and ``moved_out`` are those of them who counted in another group at the other time. Of who was active
-    in both, ``less`` did a tenth less than before, or even fewer; of ``more`` the base was a tenth less.
+    counts in one only, since they came, left or were on leave in the other: ``joiners`` and ``leavers``, of whom
+    ``joiners_active`` and ``leavers_active`` were active then; ``moved_in`` and ``moved_out`` are those of them who
+    counted in another group at the other time. Of who was active in both, ``less`` did a tenth less than before, or
+    even fewer; of ``more`` the base was a tenth less.
     """
 
     stayed: int

@@ -83,4 +83,4 @@ def evaluations(
     for rollout in rollouts:
         yield from launches.evaluations(rollout, policy.calendar, now, by_wave.get(rollout.wave.id, {}), rules)
     for history in histories:
-        yield from change.evaluations(history, rules)
+        yield from change.evaluations(history, policy.calendar, rules)

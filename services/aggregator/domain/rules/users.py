@@ -57,6 +57,8 @@ class Clock:
 
     def deaf(self, first: date, last: date) -> bool:
         """Tell whether a source was silent on one of the days."""
+        if not self.silences:
+            return False
         start, end = self.calendar.start_of(first), self.calendar.end_of(last)
         return any(each.touches(start, end) for each in self.silences)
 
@@ -69,7 +71,7 @@ class Clock:
         return self.judged_at(day) <= self.now
 
 
-class _Absence(NamedTuple):
+class Absence(NamedTuple):
     """A stretch of absence: since the last day, noticed on the day ``noticed``, until the person was there again."""
 
     last: date
@@ -114,7 +116,7 @@ def _joiner(rule: Rule, life: Life, clock: Clock, zero: date) -> _Said:
     if (reason := day_of(person, policy, by, zero).reason) is not None:
         yield None, _evaluation(rule, life, zero, by, Outcome.NOT_JUDGED, reason)
         return
-    absence = _Absence(zero, by, first)
+    absence = Absence(zero, by, first)
     found = _finding(rule, life, clock, zero, absence, clock.calendar.end_of(by), {"day_zero": zero})
     yield found, _evaluation(rule, life, zero, by, Outcome.OPEN, fingerprint=found.fingerprint)
 
@@ -128,7 +130,7 @@ def _one_and_done(rule: Rule, life: Life, clock: Clock, zero: date) -> _Said:
     second = days[1] if len(days) > 1 else None
     if noticed is None or (second is not None and second <= noticed):
         return
-    absence = _Absence(days[0], noticed, second)
+    absence = Absence(days[0], noticed, second)
     evidence = {"first_day": days[0], "days_since": number(rule, "after")}
     found = _finding(rule, life, clock, zero, absence, clock.judged_at(noticed), evidence)
     yield found, _evaluation(rule, life, days[0], noticed, Outcome.OPEN, fingerprint=found.fingerprint)
@@ -156,7 +158,7 @@ def _lapsed(rule: Rule, life: Life, clock: Clock, zero: date) -> _Said:
             continue
         over = again = days[place + 2] if place + 2 < len(days) else None
         evidence = {"last_seen": last, "days_since": patience, "usual_gap": usual, "phase": phase}
-        absence = _Absence(last, noticed, again)
+        absence = Absence(last, noticed, again)
         found = _finding(rule, life, clock, zero, absence, clock.judged_at(noticed), evidence, phase)
         yield found, _evaluation(rule, life, last, noticed, Outcome.OPEN, fingerprint=found.fingerprint)
 
@@ -214,18 +216,21 @@ def phase_on(person: Person, policy: Policy, day: date) -> str:
     return phase_of(day, wave.go_live, nth_working_day(wave.go_live, LAUNCH_DAYS, policy))
 
 
-def _left(life: Life, clock: Clock, zero: date, absence: _Absence) -> date | None:
+def left(life: Life, clock: Clock, zero: date, absence: Absence) -> date | None:
     """Return the first day from which on nothing is expected any more, leave aside, before the person came again."""
-    day = absence.noticed + DAY
-    until = absence.back
-    for _ in range(LONGEST):
-        if clock.calendar.start_of(day) > clock.now or (until is not None and day >= until):
+    first = absence.noticed + DAY
+    for day in sorted({first, *_turns(life.person, first, first + LONGEST * DAY)}):
+        if clock.calendar.start_of(day) > clock.now or (absence.back is not None and day >= absence.back):
             return None
-        reason = day_of(life.person, clock.policy, day, zero).reason
-        if reason not in {None, ON_LEAVE}:
+        if day_of(life.person, clock.policy, day, zero).reason not in {None, ON_LEAVE}:
             return day
-        day += DAY
     return None
+
+
+def _turns(person: Person, first: date, end: date) -> Iterator[date]:
+    """Yield the days from ``first`` until before ``end`` on which something else begins to hold of the person."""
+    spans = (*person.licences, *person.absences, person.active, *(spell.interval for spell in person.spells))
+    return (day for span in spans for day in span if day is not None and first <= day < end)
 
 
 def _finding(  # one person's episode has many sides
@@ -233,15 +238,15 @@ def _finding(  # one person's episode has many sides
     life: Life,
     clock: Clock,
     zero: date,
-    absence: _Absence,
+    absence: Absence,
     opened_at: datetime,
     evidence: Mapping[str, object],
     phase: str | None = None,
 ) -> Finding:
     person = life.person
     spell = spell_on(person, absence.noticed)
-    left = _left(life, clock, zero, absence)
-    ends = [(day, why) for day, why in ((absence.back, Resolution.CONNECTED), (left, Resolution.LICENCE_ENDED)) if day]
+    gone = left(life, clock, zero, absence)
+    ends = [(day, why) for day, why in ((absence.back, Resolution.CONNECTED), (gone, Resolution.LICENCE_ENDED)) if day]
     ended, why = min(ends, default=(None, None))
     closed_at = None if ended is None else clock.calendar.start_of(ended)
     if closed_at is not None and closed_at > clock.now:

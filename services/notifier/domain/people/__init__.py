@@ -1,4 +1,4 @@
-"""Telling people: who hears of an alert, what they are still owed of it, and when it may reach them.
+"""Telling people: what a message to a recipient says, in mails and on cards.
 
 Everything follows from what stands now and from what each was told before: planned late, twice or by another notifier
 it comes to the same.

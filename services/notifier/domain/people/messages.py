@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
-from services.notifier.domain.people.batches import Batch, Item, ordered
-from services.notifier.domain.people.pace import ESCALATED
-from services.notifier.domain.people.shape import Alert
+from services.hearing.batches import Batch, Item, ordered
+from services.hearing.pace import ESCALATED
+from services.hearing.shape import Alert
 
 MOST_LINES: Final = 200
 """More are told as a number."""

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from services.notifier.domain.people.shape import RANK
+from services.hearing.shape import RANK
 from services.notifier.domain.people.wording import Words, amount, words
 from services.rules.why import because
 
