@@ -13,20 +13,22 @@ import pytest
 from tests.stack import ROOT, Stack
 
 GUIDES = ROOT / "docs" / "guides"
+TENANT = "reader"
+"""Theirs, where the guides say ``acme``: the product is shared."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ELSEWHERE = {
     "backup.md": "tests/command/test_backup.py runs them",
     "kubernetes.md": "of a cluster",
+    "logins.md": "tests/scenarios/test_login_sources.py imports",
     "metrics.md": "tests/api/test_metrics_guide.py asks them",
     "scaling.md": "a benchmark",
 }
 """Guides whose commands are not for the services."""
 FOREIGN = re.compile(
-    r"pipedrive\.com|zohoapis\.com|^make |uptake up$|^docker |^export |UPTAKE_\w+=|^\d+ \d+ \* |stream\""
+    r"pipedrive\.com|zohoapis\.com|^make |uptake up$|^docker |^export |UPTAKE_\w+=|^\d+ \d+ \* |stream\"|:8082/"
 )
-"""What is said to a CRM, starts the product, sets something, or never ends."""
+"""What is said to a CRM or to a port that is another here, starts the product, sets something, or never ends."""
 FILES = {
-    "logins.csv": "user,time\nu1,2025-09-02T08:00:00Z\n",
     "RULES.yaml": "- {id: stale-close-dates, params: {at_least: 25, closes_at: 15}}\n",
 }
 """What a reader has, and no guide shows."""
@@ -72,7 +74,8 @@ class Reader:
         program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m services.cli "$@"\n')
         program.chmod(0o755)
         (home / ".curlrc").write_text("silent\nshow-error\nfail-with-body\nmax-time = 100\n")
-        for name, text in FILES.items():
+        shown = {"registry.json": blocks("records.md", "json")[0]}
+        for name, text in (FILES | shown).items():
             (home / name).write_text(text)
 
     def run(self, command: str) -> str:
@@ -80,9 +83,10 @@ class Reader:
         for host, ours in self.hosts.items():
             command = command.replace(host, ours)
         command = command.replace(".venv/bin/uptake", "uptake").replace("upt_…", self.env["KEY"])
+        command = command.replace("acme", TENANT)
         command = re.sub(r"--key KEY\b", '--key "$KEY"', command)
         [alias] = re.findall(r"^alias (api=.*)$", "\n".join(blocks("quickstart.md", "sh")), re.MULTILINE)
-        script = f"shopt -s expand_aliases\nalias {alias}\n{command}\n"
+        script = f"shopt -s expand_aliases\nalias {alias.replace('acme', TENANT)}\n{command}\n"
         done = subprocess.run(
             ["bash", "-eu", "-o", "pipefail", "-c", script],
             cwd=self.home,
