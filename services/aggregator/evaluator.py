@@ -207,12 +207,12 @@ async def _evaluate(tx: Connection, tenant: str, now: datetime, *, whole: bool, 
         await cohort_store.save_connections(tx, tenant, await timeless(tx, tenant, case))
         await store.done(tx, tenant, case.version, None)
         return Evaluated(case.version, None)
-    waiting = scope_of(await judging.take(tx, tenant))
-    queued = EVERYTHING if whole else waiting
+    waited, since = await judging.take(tx, tenant)
+    queued = EVERYTHING if whole else scope_of(waited)
     ground, scope = await _ground(tx, tenant, case, moment, queued)
     if not complete and (scope.everything or noon_passed(case.as_of, moment, ground.calendar.zone)):
         raise UnreadError(tenant)
-    facts = await _gather(tx, ground, scope)
+    facts = await _gather(tx, replace(ground, since=since), scope)
     decided = await asyncio.to_thread(_decide, ground, facts)
     await cohort_store.save_connections(tx, tenant, decided.connected)
     await evaluation_store.save(tx, tenant, _news(case, queued, decided.evaluations), moment)

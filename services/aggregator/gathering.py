@@ -35,7 +35,10 @@ DEAF_AFTER: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A tenant during one evaluation. ``now`` is its time; ``zones``: where its people are."""
+    """A tenant during one evaluation. ``now`` is its time; ``zones``: where its people are.
+
+    ``since``: since when the first waited of whom is judged, None: nobody did.
+    """
 
     tenant: str
     case: Case
@@ -45,6 +48,7 @@ class Ground:
     zones: Sequence[tzinfo]
     now: datetime
     silences: Sequence[Silence] = ()
+    since: datetime | None = None
 
     @property
     def calendar(self) -> Calendar:

@@ -190,7 +190,7 @@ async def test_rebuild_says_what_differs_and_puts_it_right_unless_it_was_only_to
     assert [looked.returncode, repaired.returncode, again.returncode, nobody.returncode] == [1, 0, 0, 1]
     assert nobody.stderr == "uptake: no such tenant: nobody\n"
     assert all(line.keys() == {"tenant", "table", "rows", "differing"} for line in lines)
-    assert [line["differing"] for line in lines if line["table"] == "window_delta"] == [1]
+    assert [line["differing"] for line in lines if (line["tenant"], line["table"]) == ("acme", "window_delta")] == [1]
     assert '"differing":1' in repaired.stdout
     assert '"differing":1' not in again.stdout
 

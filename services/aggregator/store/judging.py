@@ -5,7 +5,7 @@ the transaction of what it finds.
 """
 
 from collections.abc import Collection, Iterable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from services.aggregator.domain.findings import Subject
@@ -18,23 +18,23 @@ LONGEST_LAUNCH: Final = timedelta(days=60)
 """Within so many days after a go-live its last checkpoint has come, whatever the calendar."""
 
 
-async def take(tx: Connection, tenant: str) -> set[Subject]:
-    """Take everything that waits off the queue."""
-    rows = await tx.fetch("DELETE FROM to_judge WHERE tenant = $1 RETURNING kind, key", tenant)
-    return {Subject(row["kind"], row["key"]) for row in rows}
+async def take(tx: Connection, tenant: str) -> tuple[set[Subject], datetime | None]:
+    """Take everything that waits off the queue; return it, and since when the first of it waited."""
+    rows = await tx.fetch("DELETE FROM to_judge WHERE tenant = $1 RETURNING kind, key, queued_at", tenant)
+    return {Subject(row["kind"], row["key"]) for row in rows}, min((row["queued_at"] for row in rows), default=None)
 
 
 _QUEUE: Final = """
-INSERT INTO to_judge (tenant, kind, key)
-SELECT $1, kind, key FROM unnest($2::text::text[], $3::text::text[]) AS s(kind, key)
+INSERT INTO to_judge (tenant, kind, key, queued_at)
+SELECT $1, kind, key, coalesce($4, now()) FROM unnest($2::text::text[], $3::text::text[]) AS s(kind, key)
 """
 
 
-async def queue(tx: Connection, tenant: str, subjects: Collection[Subject]) -> None:
-    """Queue ``subjects``."""
+async def queue(tx: Connection, tenant: str, subjects: Collection[Subject], since: datetime | None = None) -> None:
+    """Queue ``subjects``; ``since``: since when they have waited, None: from now on."""
     if subjects:
-        ordered = sorted(subjects)
-        await tx.execute(_QUEUE, tenant, texts([each.kind for each in ordered]), texts([each.key for each in ordered]))
+        kinds, keys = zip(*sorted(subjects), strict=True)
+        await tx.execute(_QUEUE, tenant, texts(kinds), texts(keys), since)
 
 
 _LAUNCHES: Final = """

@@ -64,14 +64,14 @@ class _Told(NamedTuple):
 
 
 async def watch(tx: Connection, ground: Ground, known: Known, scope: Scope) -> Watched:
-    """Judge the weeks of the groups in ``scope``. Where weeks wait to be counted, everything is judged once more."""
+    """Judge the weeks of the groups in ``scope``. Where weeks wait to be counted, everything waits on."""
     asked = groups_in(scope)
     if not asked and not scope.everything:
         return Watched()
     seen = seen_until(ground, known)
     time_of = _time(ground, known, seen)
     if len(time_of.weeks) < len(_time(ground, known, ground.now).weeks):
-        await judging.queue(tx, ground.tenant, {Subject("all", "")})
+        await judging.queue(tx, ground.tenant, {Subject("all", "")}, ground.since)
     if not time_of.weeks:
         families = {rule.family for rule in weekly.weekly(ground.rules.values())}
         return Watched(unjudged=of_waves(ground, families))
