@@ -322,15 +322,19 @@ async def test_many_new_keys_at_once_are_all_known_and_cost_few_readings(
     assert took < 60
 
 
+async def take_records_of(address: str, *, most: int) -> None:
+    """Let the topic take records of so many bytes at most."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, EVENTS, {"max.message.bytes": f"{most}"})])
+    await admin.close()
+
+
 async def test_a_record_that_the_broker_finds_too_large_rejects_itself_only(
     apache_kafka: Any, furnished: str, state: Path
 ) -> None:
     await installation.make_topics(furnished, apache_kafka.address, partitions=SHARDS, replication=1)
-    admin = AIOKafkaAdminClient(bootstrap_servers=apache_kafka.address)
-    await admin.start()
-    limit = ConfigResource(ConfigResourceType.TOPIC, EVENTS, {"max.message.bytes": "20000"})
-    await admin.alter_configs([limit])
-    await admin.close()
+    await take_records_of(apache_kafka.address, most=20_000)
     service = Ingest(state, kafka=apache_kafka.address, database=furnished).start()
     names = [f"{random.getrandbits(800):x}" for _ in range(300)]
     large = cloud_event("large", data={"user": "u", "fields": dict.fromkeys(names, "x")})
@@ -339,6 +343,7 @@ async def test_a_record_that_the_broker_finds_too_large_rejects_itself_only(
         alone = service.post(large)
     finally:
         service.stop()
+        await take_records_of(apache_kafka.address, most=1 << 20)  # topics of this name remember it
 
     assert answer.status_code == 202
     assert answer.json()["accepted"] == 6
