@@ -168,6 +168,19 @@ async def test_in_a_new_week_everybody_is_counted_in_without_an_event(office: Of
     assert not await measurer(office.pool).measure("acme", at(21))
 
 
+async def test_the_rules_judge_everything_once_a_week_is_counted_for_the_first_time(office: Office) -> None:
+    """They judge no week before, and nobody may change in a week that is new."""
+    told = []
+    await office.person("u0")
+    for days in (0, 0, 1, 8):
+        office.act("u0", at(3))
+        await office.measure(NOW + timedelta(days=days))
+        rows = await office.pool.fetch("delete from to_judge where tenant = 'acme' returning kind")
+        told.append("all" in {row["kind"] for row in rows})
+
+    assert told == [True, False, False, True]
+
+
 async def test_an_open_week_tells_of_records_as_of_its_end_and_no_day_changes_that(office: Office) -> None:
     await office.person("ada")
     office.act("ada", at(0), "crm.record.created", object="opportunity", record="o1", close_date="2026-03-03")

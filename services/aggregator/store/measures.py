@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, Final, NamedTuple
 
+from services.aggregator.domain.findings import Subject
+from services.aggregator.domain.scope import ALL
+from services.aggregator.store import judging
 from services.postgres import Connection
 
 
@@ -92,20 +95,26 @@ _WEEKS: Final = """
 insert into measured_week (tenant, week, known_at)
 select tenant, week, known_at from (
   select tenant, generate_series(since, week, interval '7 days')::date as week, known_at from measured where tenant = $1
-) w on conflict do nothing
+) w on conflict do nothing returning week
 """
+
+
+async def _note_weeks(tx: Connection, tenant: str) -> None:
+    """Write down that everybody is counted in all weeks there are; where one is new, the rules judge everything."""
+    if await tx.fetch(_WEEKS, tenant):
+        await judging.queue(tx, tenant, {Subject(ALL, "")})
 
 
 async def finish(tx: Connection, tenant: str, as_of: datetime | None, *, complete: bool) -> None:
     """Write down that a pass is over; ``complete``: and everybody counted in who was queued until the cut."""
     if complete:
-        await tx.execute(_WEEKS, tenant)
+        await _note_weeks(tx, tenant)
     await tx.execute(_FINISH, tenant, as_of, complete)
 
 
 async def reached(tx: Connection, tenant: str) -> None:
     """Write down that every person was measured who was queued until the cut, and counted in."""
-    await tx.execute(_WEEKS, tenant)
+    await _note_weeks(tx, tenant)
     await tx.execute("update measured set through = cut where tenant = $1", tenant)
 
 
