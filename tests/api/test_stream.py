@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -192,13 +193,16 @@ async def test_no_single_person_is_streamed_where_none_is_shown(served: httpx.As
     assert "people" not in event["alert"]["evidence"]
 
 
-async def test_the_end_of_the_service_ends_the_stream_at_once(served: httpx.AsyncClient, app: FastAPI) -> None:
+async def test_the_end_of_the_service_ends_the_stream_at_once_and_says_when_to_come_back(
+    served: httpx.AsyncClient, app: FastAPI
+) -> None:
     async with served.stream("GET", STREAM) as answer:
         lines = answer.aiter_lines()
         assert await anext(lines) == "retry: 2000"
         app.state.streams.end()
-        assert [line async for line in lines if line] == []
+        [last] = [line async for line in lines if line]
 
+    assert re.fullmatch(r"retry: \d+", last)
     assert (await served.get(STREAM)).status_code == 503
 
 
