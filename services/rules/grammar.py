@@ -97,6 +97,7 @@ _SIGNALS: Final = Cases(
     },
 )
 _DROP_PARAMS: Final = _all(
+    ("collapse_up_to",),
     metric=OneOf(tuple(sorted({metric for metrics in OF_DROPS.values() for metric in metrics}))),
     baseline=OneOf(("week1", "trailing4")),
     relative=Whole(1, 100),
@@ -105,6 +106,7 @@ _DROP_PARAMS: Final = _all(
     chance=Whole(0, 50),
     collapse=Whole(1, 1000),
     collapse_share=Whole(1, 100),
+    collapse_up_to=Whole(1, 1000),
     calm=_SHARE,
     calm_windows=_WEEKS,
 )

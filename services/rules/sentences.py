@@ -73,10 +73,15 @@ def _drop(_: Rule, params: Params) -> Pair:
         (
             f"{what}{params['relative']} % or more below {base}, with {params['loss']} {lost}, "
             f"{_row(params)}; confirmed where chance explains it with {params['chance']} % at most, or "
-            f"{params['collapse']} people and {params['collapse_share']} % are lost at once"
+            f"{_collapse(params)} and {params['collapse_share']} % are lost at once"
         ),
         f"less than {params['calm']} % below, {_times(params['calm_windows'], 'week')}",
     )
+
+
+def _collapse(params: Params) -> str:
+    least, up_to = params["collapse"], params.get("collapse_up_to")
+    return f"{least} people" + ("" if up_to is None else f" ({least + 1} of more than {up_to})")
 
 
 def _threshold(_: Rule, params: Params) -> Pair:

@@ -13,7 +13,8 @@ lapsed         absence     after: 10 (expected days), gaps: 2 (times the own med
 checkpoint     threshold   n: 1, 3 or 5, below, recovers_at, until: n of the last day, small?: severity from five people
                            on, where there are fewer than ``minimum``
 drop           change      metric (or actions_per_active_person), baseline: week1 or trailing4, relative: 10,
-                           loss: 2, windows: 2, chance: 20, collapse: 3, collapse_share: 25, calm: 5, calm_windows: 2
+                           loss: 2, windows: 2, chance: 20, collapse: 3, collapse_share: 25, collapse_up_to?: 10 (where
+                           more were active, one more must be lost), calm: 5, calm_windows: 2
 threshold      threshold   metric, of?, below or at_least (a share, or ``target``: the phase's), windows: 2,
                            closes_at (a share, or ``target``), close_windows: 2, over_trailing? (times, of a hundred),
                            targets? (by phase: what ``target`` stands for; left out: the metric's own), window?: week,

@@ -107,8 +107,8 @@ def episodes(group: Group, weeks: list[Week]) -> Iterator[Episode]:
     """Yield the drops of a group against its first week.
 
     Suspected: a tenth less or even fewer, and two people more lost than gained, in two weeks in a row. Confirmed: so,
-    and each time by less than chance (20 %); or at once, when three are lost and a quarter of those who were there.
-    Over: less than a twentieth below in two weeks in a row.
+    and each time by less than chance (20 %); or at once, when three are lost (four of more than ten) and a quarter of
+    those who were there. Over: less than a twentieth below in two weeks in a row.
     """
     base = weeks[0]
     suspicious = certain = calm = 0
@@ -122,7 +122,8 @@ def episodes(group: Group, weeks: list[Week]) -> Iterator[Episode]:
         fell = share is not None and share <= Fraction(9, 10)
         suspicious = suspicious + 1 if fell and lost - gained >= 2 else 0
         certain = certain + 1 if fell and lost - gained >= 2 and p_value(lost, gained) <= Fraction(1, 5) else 0
-        sure = certain >= 2 or (fell and lost - gained >= 3 and 4 * (lost - gained) >= len(base.active))
+        whole, net = len(base.active), lost - gained
+        sure = certain >= 2 or (fell and net >= (3 if whole <= 10 else 4) and 4 * net >= whole)
         if found is None and (sure or suspicious >= 2):
             found, calm = Episode(group, number, None, None, number, num, den, lost, gained), 0
         if found is None:

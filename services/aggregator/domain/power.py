@@ -2,7 +2,8 @@
 
 Each of n people is active in week 1 with the same probability. A drop is for good: in week 2 everybody is drawn anew
 with the lower probability; from then on they stay what they were, or are drawn anew, so that weeks have a correlation
-of 0.6. Only how many of those active in week 1 still are, and how many of the others are now, matters to the guard.
+of 0.6. Where the probability stays, nothing happened, and what is confirmed is a false alarm. Only how many of those
+active in week 1 still are, and how many of the others are now, matters to the guard.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +31,7 @@ _KNOWN: Final = {
     8: (None, None, None, None, None, None, None, None, None, 5, 15, 20, 25, 30, 35, 40, 50, 55, 60, 65),
     10: (None, None, None, None, None, None, None, 0, 10, 15, 20, 25, 30, 35, 45, 50, 55, 60, 65, 70),
     15: (None, None, None, None, None, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75),
-    20: (None, None, None, None, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 55, 60, 65, 75, 80),
+    20: (None, None, None, None, 5, 10, 15, 20, 25, 30, 35, 40, 40, 45, 50, 55, 60, 65, 75, 80),
     30: (None, None, 0, 5, 10, 15, 20, 25, 30, 35, 35, 40, 45, 50, 55, 60, 65, 70, 75, 85),
     50: (None, 0, 5, 10, 15, 20, 20, 25, 30, 35, 40, 40, 45, 50, 55, 60, 70, 75, 80, 85),
 }
@@ -93,17 +94,22 @@ def found(guard: Guard, people: int, base: int) -> int | None:
     return low if low >= 0 else None
 
 
-def power(guard: Guard, people: int, base: int, to: int) -> float:
-    """Return how probably a fall from ``base`` to ``to`` hundredths is confirmed in time."""
+def power(guard: Guard, people: int, base: int, to: int, weeks: int = WITHIN) -> float:
+    """Return how probably a fall from ``base`` to ``to`` hundredths is confirmed within so many weeks."""
     first = _binomial(people, base / 100)
-    return sum(chance * _confirmed(guard, people, active, to / 100) for active, chance in _likely(first) if active)
+    anew = to != base
+    return sum(
+        chance * _confirmed(guard, people, active, to / 100, weeks, anew=anew)
+        for active, chance in _likely(first)
+        if active
+    )
 
 
 def _likely(chances: Sequence[float]) -> Iterable[tuple[int, float]]:
     return ((number, chance) for number, chance in enumerate(chances) if chance > _RARE)
 
 
-def _confirmed(guard: Guard, people: int, active: int, rate: float) -> float:
+def _confirmed(guard: Guard, people: int, active: int, rate: float, weeks: int, *, anew: bool) -> float:
     """Return how probably the drop is confirmed where so many were active in week 1.
 
     A grid holds how probable it is that so many of them still are, and so many others, by the weeks that were sure.
@@ -111,10 +117,13 @@ def _confirmed(guard: Guard, people: int, active: int, rate: float) -> float:
     idle = people - active
     stay, join = _chain(active, rate), _chain(idle, rate)
     tiers = _tiers(guard, people, active)
-    start = _outer(_binomial(active, rate), _binomial(idle, rate))
+    if anew:
+        start = _outer(_binomial(active, rate), _binomial(idle, rate))
+    else:
+        start = _moved(_outer(_binomial(active, 1.0), _binomial(idle, 0.0)), stay, join)
     runs: list[_Grid] = [start, *(_empty(start) for _ in range(guard.windows - 1))]
     done = 0.0
-    for week in range(WITHIN):
+    for week in range(weeks):
         if week:
             runs = [_moved(grid, stay, join) for grid in runs]
         runs, now = _judged(guard, runs, tiers)

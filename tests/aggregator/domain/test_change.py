@@ -124,6 +124,12 @@ def test_two_of_five_are_too_few_to_speak_of_a_collapse() -> None:
     assert play(weeks(5, 2, licensed=5), {2: (3, 0)}) != []
 
 
+def test_three_of_more_than_ten_are_too_few_as_well() -> None:
+    assert play(weeks(12, 9, licensed=12), {2: (3, 0)}) == play(weeks(11, 8, licensed=12), {2: (3, 0)}) == []
+    assert play(weeks(12, 8, licensed=12), {2: (4, 0)}) != []
+    assert play(weeks(10, 7, licensed=12), {2: (3, 0)}) != []
+
+
 @pytest.mark.parametrize(
     ("subject", "severity"),
     [

@@ -99,6 +99,7 @@ class Guard:
     chance: Fraction = Fraction(20, 100)
     collapse: int = 3
     collapse_share: int = 25
+    collapse_up_to: int | None = 10
     calm_under: int = 5
     calm_windows: int = 2
     minimum: int = 5
@@ -114,6 +115,7 @@ class Guard:
             Fraction(number(rule, "chance", 20), 100),
             number(rule, "collapse", own.collapse),
             number(rule, "collapse_share", own.collapse_share),
+            number(rule, "collapse_up_to") if "collapse_up_to" in rule.params else None,
             number(rule, "calm", own.calm_under),
             number(rule, "calm_windows", own.calm_windows),
             rule.minimum,
@@ -140,12 +142,20 @@ class Guard:
         people = step.people
         return people is not None and self.lossy(step) and p_value(people.lost, people.gained) <= self.chance
 
+    def collapsed(self, net_loss: int, whole: int) -> bool:
+        """Tell whether so many of ``whole`` stopped that no test is needed.
+
+        Of more than ``collapse_up_to`` one more must have stopped: three of eleven or twelve stop by chance too often.
+        """
+        more = self.collapse_up_to is not None and whole > self.collapse_up_to
+        return net_loss >= self.collapse + more and 100 * net_loss >= self.collapse_share * whole
+
     def tier(self, step: Step, *, lossy: int, sure: int) -> Tier | None:
         """Return how sure it is that the group fell; None: not at all. ``lossy`` and ``sure``: for how many weeks."""
         people = step.people
         if people is None or not self.dropped(step.base, step.now):
             return None
-        if people.net_loss >= self.collapse and 100 * people.net_loss >= self.collapse_share * step.whole:
+        if self.collapsed(people.net_loss, step.whole):
             return Tier.CONFIRMED
         if lossy < self.windows:
             return None
