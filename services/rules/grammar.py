@@ -43,6 +43,8 @@ def judgeable(metric: Metric) -> bool:
 
 
 SHARES: Final = tuple(sorted(name for name, metric in METRICS.items() if judgeable(metric)))
+COMPANIONS: Final = ("handoff_read",)
+"""What is counted beside a metric and is a share of the same."""
 DEPTH: Final = "actions_per_active_person"
 """What a drop can be judged in beside shares of people."""
 OF_PEOPLE: Final = ("adoption.cadence_rate", "adoption.daily_rate", "adoption.weekly_rate")
@@ -121,6 +123,11 @@ _THRESHOLD_PARAMS: Final = Record(
         "closes_at": _AIM,
         "close_windows": _WEEKS,
         "over_trailing": Whole(101, 1000),
+        "rise": Whole(1, 100),
+        "rise_with": _METRIC,
+        "companion": OneOf(COMPANIONS),
+        "companion_below": _SHARE,
+        "companion_closes_at": _SHARE,
         "targets": _TARGETS,
     },
     ("metric", "windows", "closes_at", "close_windows"),

@@ -169,6 +169,7 @@ def _condition(spec: Mapping[str, Any], pointer: str) -> Iterator[Problem]:
         yield from _metric(spec, params, pointer)
     if spec["predicate"] == "threshold":
         yield from _band(spec, params, pointer)
+        yield from _otherwise(params, pointer)
 
 
 _ORDER: Final[Mapping[str, Sequence[tuple[str, str, str]]]] = {
@@ -210,6 +211,26 @@ def _band(spec: Mapping[str, Any], params: Mapping[str, Any], pointer: str) -> I
         if back < edge if opens == "below" else back > edge:
             yield Problem(step(pointer, "closes_at"), "must lie at or beyond where the rule opens")
             break
+
+
+_WAYS: Final = (("rise", "rise_with"), ("companion", "companion_below", "companion_closes_at"))
+"""The parts of each other way to open."""
+
+
+def _otherwise(params: Mapping[str, Any], pointer: str) -> Iterator[Problem]:
+    """Look at the other ways to open."""
+    for parts in _WAYS:
+        given = [name for name in parts if name in params]
+        if given and len(given) < len(parts):
+            yield Problem(step(pointer, given[0]), f"needs all of: {', '.join(parts)}")
+        elif given and params.get("window") == "month":
+            yield Problem(step(pointer, given[0]), "is not looked for in months")
+    if "rise" in params and "below" in params:
+        yield Problem(step(pointer, "rise"), "is for a rule that opens at least somewhere")
+    if "companion" in params and params["companion"] not in METRICS[params["metric"]].companions:
+        yield Problem(step(pointer, "companion"), "is not counted beside this metric")
+    if params.get("companion_closes_at", 100) < params.get("companion_below", 0):
+        yield Problem(step(pointer, "companion_closes_at"), "must lie at or beyond where the rule opens")
 
 
 def _share(params: Mapping[str, Any], name: str, phase: str) -> int | None:

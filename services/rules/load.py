@@ -6,7 +6,7 @@ An episode that another speaks for is told to nobody: it counts as silenced only
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from services.metrics.shape import week_of
 
@@ -16,6 +16,12 @@ class Days(NamedTuple):
 
     first: date | None = None
     last: date | None = None
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> Self:
+        """Return the days that a request asks about."""
+        asked = (request.get("from"), request.get("to"))
+        return cls(*(None if text is None else date.fromisoformat(text) for text in asked))
 
     def hold(self, day: date | None) -> bool:
         """Tell whether ``day`` is one of them."""

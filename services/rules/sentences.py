@@ -18,10 +18,10 @@ _BASES: Final = {"week1": "week 1", "trailing4": "the median of the four weeks b
 SIGNALS: Final[Mapping[str, str]] = {
     "watermark": "what was acknowledged is not counted after {hours} h",
     "directory": "more than {share} % of the people have no manager, and lead nobody",
-    "unmapped": "more than {share} % of a day's events, {count} at least, of people whom the directory does not know",
+    "unmapped": "more than {share} % of the events, {count} at least, of people whom the directory does not know",
     "rejects": "more than {share} % of an hour's deliveries rejected, {count} at least",
     "deliveries": "nothing reached a subscription for {hours} h",
-    "automation": "an account was active for {hours} h of a day, or wrote {count} times in one",
+    "automation": "a person's account was active in {hours} hours of a day, or wrote {count} times in one hour",
     "restatement": "a final number changed by more than {points} points",
 }
 
@@ -92,11 +92,26 @@ def _threshold(_: Rule, params: Params) -> Pair:
     over = params.get("over_trailing")
     rise = "" if over is None else f" and {over} % of the four weeks before"
     span = params.get("window", "week")
-    return f"{name}: {limit}{rise}, {_times(params['windows'], span)}", (
-        f"{_aim(back)} or more, {_times(params['close_windows'], span)}"
-        if below
-        else f"below {_aim(back)}, {_times(params['close_windows'], span)}"
+    also, neither = _otherwise(params)
+    content = f"{_aim(back)} or more" if below else f"below {_aim(back)}"
+    return (
+        f"{name}: {limit}{rise}, {_times(params['windows'], span)}{also}",
+        f"{content}{neither}, {_times(params['close_windows'], span)}",
     )
+
+
+def _otherwise(params: Params) -> Pair:
+    """Return in which other ways a threshold opens, and what closes it then."""
+    also = neither = ""
+    if "companion" in params:
+        name = params["companion"].replace("_", " ")
+        also = f", or {name} below {params['companion_below']} %"
+        neither = f" and {name} {params['companion_closes_at']} % or more"
+    if "rise" in params:
+        joined = _title({"metric": params["rise_with"]})
+        also += f", or {params['rise']} points more in four weeks while this rose as well: {joined}"
+        neither += " without such a rise"
+    return also, neither
 
 
 def _gap(rule: Rule, params: Params) -> Pair:

@@ -18,7 +18,10 @@ drop           change      metric (or actions_per_active_person), baseline: week
 threshold      threshold   metric, of?, below or at_least (a share, or ``target``: the phase's), windows: 2,
                            closes_at (a share, or ``target``), close_windows: 2, over_trailing? (times, of a hundred),
                            targets? (by phase: what ``target`` stands for; left out: the metric's own), window?: week,
-                           28d or month (left out: week). ``of`` left out: of all parameters together
+                           28d (the newest in which the metric has settled) or month (left out: week). ``of`` left
+                           out: of all parameters together. It opens as well with rise? points more than four windows
+                           before while rise_with? (a metric) rose too, or where companion? (handoff_read) is below
+                           companion_below?; that is over at companion_closes_at?
 gap            threshold   metric, points: 15, windows: 3, closes_under: 8
 norm           threshold   metric, by_week: 4, trend_weeks: 3, targets?
 projected      change      metric, days: 14, trend_weeks: 4, targets?

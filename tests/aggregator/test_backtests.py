@@ -15,6 +15,7 @@ from services.aggregator.store.erasing import Order
 from services.postgres import Pool, transaction
 from services.rules.pack import DEFAULT
 from tests.aggregator.evaluation import evaluator
+from tests.aggregator.metered import week
 from tests.aggregator.settle import TENANT, alerts_of, settle
 from tests.aggregator.test_evaluator import D3, random_world
 from tests.aggregator.test_watching import LATE, STALE, cells, counted, stale
@@ -118,6 +119,30 @@ async def test_a_draft_is_judged_in_the_place_of_the_rule_and_told_alone(pool: P
     assert opened(tried) == {(STALE, version + 1, "North")}
     assert opened(off) == set()
     assert await written(pool) == before
+
+
+async def test_the_other_ways_of_a_share_to_open_are_tried_and_swept(pool: Pool) -> None:
+    await add_tenant(pool, clock="wall", min_group=1)
+    await counted(pool)
+    nums = {"M26": [1, 1, 1, 1, 1, 1, 1, 1, 7], "M25": [50, 50, 50, 50, 50, 51, 52, 53, 54]}
+    await cells(
+        pool,
+        [
+            (*group, code, week(n), num, 100)
+            for group in (("team", "North"), ("tenant", "all"))
+            for code, listed in nums.items()
+            for n, num in enumerate(listed)
+        ],
+    )
+    placeholders = "placeholder-values-high"
+    sweep = {"rule": placeholders, "parameter": "rise", "values": [5, 6, 7]}
+
+    found = await tried_on(pool, TENANT, {"rules": {placeholders: {}}, "sweep": sweep}, LATE)
+    alone = await tried_on(pool, TENANT, {"rules": {placeholders: {"params": {"rise_with": "dq.score"}}}}, LATE)
+
+    assert [each["evidence"]["rise"]["points"] for each in found["episodes"]] == [6.0, 6.0]
+    assert [(each["value"], len(each["episodes"])) for each in found["sweep"]] == [(5, 2), (6, 2), (7, 0)]
+    assert len(alone["episodes"]) == 2
 
 
 async def test_what_gathering_writes_is_taken_back(pool: Pool) -> None:

@@ -95,6 +95,35 @@ async def test_people_are_compared_by_where_they_counted_on_both_last_days(pool:
     assert [tuple(found[pair])[:5] for pair in pairs] == [(4, 2, 1, 1, 1), (4, 2, 1, 1, 1), (0, 0, 0, 0, 0)]
 
 
+@pytest.mark.parametrize(
+    ("away", "sundays", "own", "counted"),
+    [
+        pytest.param([(0, 1)], False, None, True, id="two of five days"),
+        pytest.param([(0, 1), (4, 4)], False, None, False, id="two days and one"),
+        pytest.param([(0, 1), (5, 6)], False, None, True, id="a weekend beside it"),
+        pytest.param([(0, 1), (6, 6)], True, None, False, id="where one works on Sundays"),
+        pytest.param([(0, 1)], False, [1, 2, 3], False, id="two of the three days of part time"),
+        pytest.param([(3, 6)], False, [1, 2, 3], True, id="the days off of part time"),
+    ],
+)
+async def test_who_is_on_leave_for_most_of_a_week_is_not_compared(
+    pool: Pool, away: list[tuple[int, int]], own: list[int] | None, *, sundays: bool, counted: bool
+) -> None:
+    base, as_of = MONDAY + timedelta(days=6), MONDAY + timedelta(days=13)
+    await settle(pool, World(crew(2)), later(30))
+    if sundays:
+        await pool.execute("UPDATE tenant SET work_days = '{7,1,2,3,4}'")
+    await pool.execute("UPDATE membership SET work_days = $1 WHERE user_id = 'north-00'", own)
+    for first, last in away:
+        span = [MONDAY + timedelta(days=7 + day) for day in (first, last)]
+        await pool.execute("INSERT INTO absence VALUES ($1, 'north-00', $2, $3)", TENANT, *span)
+
+    async with transaction(pool) as tx:
+        [found] = (await weeks.same_people(tx, TENANT, [Pair("team", "North", base, as_of)])).values()
+
+    assert (found.stayed, found.leavers) == ((2, 0) if counted else (1, 1))
+
+
 async def test_what_people_did_is_compared_one_by_one(pool: Pool) -> None:
     world = World(crew(4))
     base, as_of = MONDAY + timedelta(days=6), MONDAY + timedelta(days=13)

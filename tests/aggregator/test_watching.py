@@ -1,8 +1,10 @@
 """What the rules over weeks and people find on real Postgres, and what it costs to look at a part of a tenant."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ from services.aggregator.store import cohorts, evaluation
 from services.aggregator.watching.watch import Watched, watch
 from services.postgres import Connection, Pool, transaction
 from services.rules.pack import DEFAULT
+from services.rules.shape import Rule
 from tests.aggregator.evaluation import evaluator
+from tests.aggregator.groups import rule
 from tests.aggregator.metered import Office, at, week
 from tests.builders import add_person, add_tenant
 
@@ -103,6 +107,17 @@ async def test_a_week_is_judged_two_hours_after_its_end(teams: Pool) -> None:
 
     assert [each.subject.key for each in before] == ["North"]
     assert [each.subject.key for each in after] == ["East", "North"]
+
+
+@pytest.mark.parametrize(("queued", "now", "waits"), [(1, 1.5, 0), (1, 2, 1), (2, 3, 0)])
+async def test_a_week_that_is_not_final_for_somebody_who_waits_is_judged_again(
+    teams: Pool, queued: float, now: float, waits: int
+) -> None:
+    sql = "insert into dirty (tenant, kind, subject, queued_at) values ('acme', 'person', 'ann', $1)"
+    await teams.execute(sql, at(65, queued))
+    await watched(teams, now=at(65, now))
+
+    assert await teams.fetchval("select count(*) from to_judge") == waits
 
 
 async def test_a_week_of_which_something_waits_to_be_counted_is_judged_later(teams: Pool) -> None:
@@ -298,16 +313,76 @@ async def test_a_final_number_that_changed_is_told_of_once(teams: Pool) -> None:
 
 async def test_who_works_as_no_person_can_is_found(pool: Pool) -> None:
     office = await Office.open(pool)
+    everybody = ("ann", "early", "late", "many", "reads", "imports", "robot")
+    for user in everybody:
+        await office.person(user, team="North")
+    await office.merge("early@crm", "early")
+    await pool.execute("update membership set kind = 'service' where user_id = 'robot'")
+    for hour in range(16):  # in 16 hours of the clock, not much more than 14 hours apart
+        office.act("early" if hour % 2 else "early@crm", at(7, hour + 0.99 * (hour == 0)))
+    for hour in range(15):
+        office.act("late", at(7, hour))
+    for n in range(20):
+        for user in ("many", "robot"):
+            office.act(user, at(7, n / 20))
+        for user in ("ann", "imports"):
+            office.act(user, at(7, n / 10))
+        office.act("reads", at(7, n / 20), "crm.record.viewed")
+        office.act("imports", at(7, n / 20), origin="import")
+    await office.measure(LATE)
+    strict = {**DEFAULT, "suspected-automation": rule("suspected-automation", count=20)}
+
+    async def found(scope: Scope, rules: Mapping[str, Rule] = strict) -> list[tuple[object, ...]]:
+        async with transaction(pool, isolation="repeatable_read") as tx:
+            told = of(await watch(tx, replace(await ground(tx, LATE), rules=rules), scope), "suspected-automation")
+        return [(each.subject.key, each.evidence["active_hours"], each.evidence["writes"]) for each in told]
+
+    assert await found(EVERYTHING) == [("early", 16, 1), ("many", 1, 20)]
+    assert await found(Scope(users=frozenset({"many", "ann"}))) == [("many", 1, 20)]
+    assert await found(EVERYTHING, DEFAULT) == [("early", 16, 1)]
+
+
+async def test_what_was_found_stays_when_its_events_are_kept_no_more(pool: Pool) -> None:
+    office = await Office.open(pool)
     await office.person("bot", team="North")
-    await office.person("ann", team="North")
-    for hour in range(17):
-        office.act("bot", at(7, hour))
-    office.act("ann", at(7))
+    for hour in range(16):
+        office.act("bot", at(56, hour))
     await office.measure(LATE)
 
-    found = of(await watched(pool, Scope(users=frozenset({"ann", "bot"}))), "suspected-automation")
+    async def told() -> list[tuple[object, ...]]:
+        await judge_anew(pool)
+        await evaluator(pool).evaluate("acme", LATE)
+        rows = await pool.fetch("select a::text from alert a where rule = 'suspected-automation'")
+        return [tuple(row) for row in rows]
 
-    assert [(each.subject.key, each.evidence["active_hours"]) for each in found] == [("bot", 17)]
+    before = await told()
+    await pool.execute("delete from activity")
+    await pool.execute("update tenant set activity_from = $1", at(58).date())
+
+    assert len(before) == 1
+    assert await told() == before
+    assert (await operations_of(pool))["suspected-automation"] == ("resolved", "recovered")
+
+
+async def test_deals_that_nobody_reads_are_found_where_reading_is_counted(teams: Pool) -> None:
+    def handed(key: str, code: str, num: int, dimension: str = "team") -> list[tuple[str, str, str, date, int, int]]:
+        return [(dimension, key, code, week(n) + timedelta(days=3), num, 5) for n in range(9)]
+
+    await cells(
+        teams,
+        [
+            *(row for key in ("North", "South", "East") for row in handed(key, "M29", 5)),
+            *handed("North", "M29r", 2),
+            *handed("South", "M29r", 3),
+            *(row for code in ("M29", "M29r") for row in handed("all", code, 5, "tenant")),
+        ],
+    )
+
+    [north] = of(await watched(teams), "handoff-incomplete")
+
+    assert (north.subject.key, north.opened_at) == ("North", at(14, 2))
+    assert north.evidence["handoff_read"] == {"num": 8, "den": 20, "value": Fraction(2, 5)}
+    assert of(await watched(teams, scope("North")), "handoff-incomplete") == [north]
 
 
 # ---------------------------------------------------------------- what it costs

@@ -37,6 +37,14 @@ def damaged(rule: str, place: str, value: object) -> dict[str, Any]:
 
 
 ACCESS_BY_FOUR = {**SPECS["next-step-missing"]["params"], "metric": "access.connected_by", "of": "4"}  # type: ignore[dict-item]
+RISE = {"rise": 5, "rise_with": "dq.valid_completeness"}
+READ = {"companion": "handoff_read", "companion_below": 60, "companion_closes_at": 65}
+
+
+def with_way(rule: str, way: dict[str, object]) -> dict[str, object]:
+    return {**SPECS[rule]["params"], **way}  # type: ignore[dict-item]
+
+
 DAMAGES = [
     ("a metric nobody knows", "team-lagging", "/params/metric", "adoption.magic", "must be one of"),
     ("a parameter of another predicate", "team-lagging", "/params/below", 80, "is not known here"),
@@ -68,6 +76,17 @@ DAMAGES = [
     ("parts of parts", "fake-adoption-pattern", "/params/rules", ["fake-adoption-pattern"], "has parts itself"),
     ("a checkpoint nobody counts", "data-quality-superficial", "/params", ACCESS_BY_FOUR, "must be one of: 1, 2, 3"),
     ("depth against weeks that have none", "depth-drop-vs-week1", "/params/baseline", "trailing4", "trailing4, one of"),
+    ("a rise that nothing joins", "stale-close-dates", "/params/rise", 5, "needs all of: rise, rise_with"),
+    (
+        "a rise of what is to rise",
+        "next-step-missing",
+        "/params",
+        with_way("next-step-missing", RISE),
+        "opens at least",
+    ),
+    ("a rise in months", "export-before-meeting", "/params", with_way("export-before-meeting", RISE), "in months"),
+    ("a companion of others", "next-step-missing", "/params", with_way("next-step-missing", READ), "counted beside"),
+    ("a companion that closes open", "handoff-incomplete", "/params/companion_closes_at", 59, "at or beyond"),
     ("a target for no phase", "phase-gate-at-risk", "/params/targets", {"run": 90}, "has no target for"),
     ("a reminder", "team-lagging", "/action", "Remind the people to log in every day.", "must not remind"),
     ("more fields", "team-lagging", "/action", "Talk to them. Require more fields at each stage.", "more fields"),

@@ -79,6 +79,9 @@ OPERATIONS = [
 ]
 
 
+SPOKEN_FOR = {"data-quality-below-phase-target", "stale-close-dates", "next-step-missing"}
+
+
 def changed(rule: str, **difference: object) -> Rule:
     return merged(DEFAULT, {rule: Version(1, difference)})[rule]  # type: ignore[arg-type]
 
@@ -131,6 +134,10 @@ def test_a_rule_of_single_people_is_told_to_those_next_to_them_only(rule: Rule) 
         ("next-step-missing", {"below": 70, "closes_at": 78}),
         ("stale-close-dates", {"at_least": 20, "closes_at": 12}),
         ("export-before-meeting", {"at_least": 60, "closes_at": 30}),
+        ("placeholder-values-high", {"at_least": 15, "windows": 1, "closes_at": 10, "rise": 5}),
+        ("placeholder-values-high", {"rise_with": "dq.valid_completeness"}),
+        ("handoff-incomplete", {"below": 80, "windows": 1, "companion": "handoff_read", "companion_below": 60}),
+        ("suspected-automation", {"hours": 16, "count": 1000}),
         ("adoption-sustained-6-months", {"at_least": 90, "months": 6}),
     ],
 )
@@ -155,8 +162,8 @@ def test_what_speaks_for_what_is_drawn_without_a_circle() -> None:
 
     for rule in ("wave-connection-d1-below-target", "wave-connection-d5-below-target", "adoption-below-phase-target"):
         assert "wave-connection-d3-emergency" in silenced[rule]
-    for rule in ("data-quality-below-phase-target", "stale-close-dates", "next-step-missing"):
-        assert "data-quality-superficial" in silenced[rule]
+    for rule, by in silenced.items():
+        assert ("data-quality-superficial" in by) == (rule in SPOKEN_FOR), rule
     assert "adoption-drop-vs-week1" in silenced["user-lapsed"]
 
 

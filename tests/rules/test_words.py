@@ -36,6 +36,23 @@ ALWAYS = frozenset({"activity", "directory"})
             ),
             "the target of the phase or more, in 2 weeks in a row",
         ),
+        (
+            "placeholder-values-high",
+            (
+                "filled decision fields that hold a placeholder or an untouched default: 15 % or more, in one week, or "
+                "5 points more in four weeks while this rose as well: decision fields that are due and hold a real "
+                "value, on open records"
+            ),
+            "below 10 % without such a rise, in 2 weeks in a row",
+        ),
+        (
+            "handoff-incomplete",
+            (
+                "won opportunities with every handoff field valid two working days after closing: below 80 %, "
+                "in one span of four weeks, or handoff read below 60 %"
+            ),
+            "85 % or more and handoff read 65 % or more, in 2 spans of four weeks in a row",
+        ),
     ],
 )
 def test_a_rule_tells_when_it_opens_and_closes(rule: str, opened: str, closed: str) -> None:

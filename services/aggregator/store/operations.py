@@ -8,7 +8,9 @@ from typing import Final
 from services.aggregator.domain.alerts import Alert
 from services.aggregator.domain.findings import Subject
 from services.aggregator.domain.rules.coverage import Coverage
-from services.aggregator.domain.rules.operations import Busy, Failing, Hour, Restated
+from services.aggregator.domain.rules.operations import Failing, Hour, Restated
+from services.aggregator.domain.rules.tireless import Busy
+from services.aggregator.store.rebuilding import QUALIFYING
 from services.postgres import Connection
 
 _UNLED: Final = """
@@ -86,21 +88,46 @@ async def rejected(tx: Connection, tenant: str, since: datetime) -> list[Hour]:
     return [Hour(*row) for row in rows]
 
 
-_BUSY: Final = """
-select d.user_id, d.day, d.actions::bigint, coalesce(a.hours, 0)::int from person_day d
-left join lateral (
-    select count(distinct date_trunc('hour', a.at)) as hours from activity a
-    where a.tenant = $1 and a.user_id = d.user_id and a.at between d.first_at and d.last_at
-      and d.last_at - d.first_at >= make_interval(hours => $4 - 1) and d.events >= $4
-) a on true
-where d.tenant = $1 and d.user_id = any($2)
-  and (d.actions >= $3 or (d.events >= $4 and d.last_at - d.first_at >= make_interval(hours => $4 - 1)))
+# A day without so much done, or with all of it in few hours, is no such day: few are looked at event by event.
+_MAY_BE_BUSY: Final = """
+select d.user_id, d.day, d.first_at, d.last_at from person_day d
+where d.tenant = $1 and d.user_id = any($2) and d.first_at >= $5
+  and (d.qualifying >= $3 or (d.qualifying >= $4 and d.last_at - d.first_at > ($4 - 2) * interval '1 hour'))
+  and exists (select from membership m where m.tenant = $1 and m.user_id = d.user_id and m.kind = 'human'
+              and m.valid_from <= d.day and (m.valid_to is null or m.valid_to > d.day))
+"""
+_BUSY: Final = f"""
+with asked as (
+    select * from unnest($2::text[], $3::date[], $4::timestamptz[], $5::timestamptz[]) as q(user_id, day, low, high)
+), named as (
+    select q.*, q.user_id as identity from asked q
+    union all select q.*, l.identity from asked q
+    join person_link l on l.tenant = $1 and l.user_id = q.user_id and l.identity <> l.user_id
+)
+select user_id, day, max(writes), count(*)::int from (
+    select n.user_id, n.day,
+           count(*) filter (where starts_with(a.kind, 'crm.record.') and a.kind <> 'crm.record.viewed') as writes
+    from named n join activity a on a.tenant = $1 and a.user_id = n.identity and a.at between n.low and n.high
+      and a.at >= $6 and a.at <= $7
+    where {QUALIFYING} and a.behalf is null group by 1, 2, date_trunc('hour', a.at, $8)
+) hours group by 1, 2
 """
 
 
-async def busy(tx: Connection, tenant: str, users: Sequence[str], writes: int, hours: int) -> list[Busy]:
-    """Return the days on which ``users`` may have done so much as no person can."""
-    return [Busy(*row) for row in await tx.fetch(_BUSY, tenant, list(users), writes, hours)]
+async def busy(
+    tx: Connection, tenant: str, users: Sequence[str], zone: str, since: datetime, *, writes: int, hours: int
+) -> list[Busy]:
+    """Return the days on which ``users`` may have written so much in an hour, or been active in so many ``hours``.
+
+    What says itself that software did it is nothing that they did; software accounts may do what they like. ``since``:
+    from when on every event is kept.
+    """
+    days = await tx.fetch(_MAY_BE_BUSY, tenant, list(users), writes, hours, since)
+    if not days:
+        return []
+    names, dates, lows, highs = (list(column) for column in zip(*days, strict=True))
+    rows = await tx.fetch(_BUSY, tenant, names, dates, lows, highs, min(lows), max(highs), zone)
+    return [Busy(*row) for row in rows]
 
 
 _RESTATED: Final = """
@@ -130,8 +157,18 @@ async def restated(tx: Connection, tenant: str, asked: Sequence[tuple[Subject, s
     return [Restated(Subject(d, k), metric, day, (n, e), (m, f), at) for d, k, metric, day, n, e, m, f, at in rows]
 
 
+_NAMES: Final = ", ".join(f'"{field.name}"' for field in fields(Alert))
+
+
 async def standing(tx: Connection, tenant: str, rules: Collection[str]) -> list[Alert]:
     """Return the alerts of ``rules`` that are open."""
-    names = ", ".join(f'"{field.name}"' for field in fields(Alert))
-    sql = f"select {names} from alert where tenant = $1 and rule = any($2) and resolved_at is null"
+    sql = f"select {_NAMES} from alert where tenant = $1 and rule = any($2) and resolved_at is null"
     return [Alert(**row) for row in await tx.fetch(sql, tenant, sorted(rules))]
+
+
+async def old(tx: Connection, tenant: str, rule: str, before: datetime, users: Collection[str] | None) -> list[Alert]:
+    """Return the alerts of ``rule`` that opened ``before`` and were not withdrawn, in order; ``users`` None: of all."""
+    sql = f"""select {_NAMES} from alert where tenant = $1 and rule = $2 and opened_at < $3
+              and resolution is distinct from 'restated' and ($4::text[] is null or subject_key = any($4))
+              order by opened_at, id"""
+    return [Alert(**row) for row in await tx.fetch(sql, tenant, rule, before, None if users is None else sorted(users))]

@@ -98,15 +98,19 @@ SELECT place,
     count(*) FILTER (WHERE active_before AND active_after AND did_after * 9 >= did_before * 10) AS more
 FROM seen GROUP BY place
 """
-# Who was on leave on three or more of a week's five working days was not expected in it.
+# Who was on leave on more than 40 % of a week's days of work, which is three of five, was not expected in it.
 _COUNTED_ON: Final = """
     coalesce(m.valid_from <= {day} AND (m.valid_to IS NULL OR m.valid_to > {day})
         AND EXISTS (SELECT FROM licence l WHERE l.tenant = $1 AND l.user_id = m.user_id
             AND l.licensed_from <= {day} AND (l.licensed_to IS NULL OR l.licensed_to >= {day}))
-        AND NOT EXISTS (SELECT FROM absence away WHERE away.tenant = $1 AND away.user_id = m.user_id
-            AND away."first" <= {day} AND away."last" > {day} - 7
-            AND (SELECT count(*) FILTER (WHERE extract(isodow FROM {day} - n) < 6)
-                FROM generate_series(0, 6) n WHERE {day} - n BETWEEN away."first" AND away."last") > 2), false)
+        AND (NOT EXISTS (SELECT FROM absence away WHERE away.tenant = $1 AND away.user_id = m.user_id
+                AND away."first" <= {day} AND away."last" > {day} - 7)
+            OR (SELECT 5 * count(*) FILTER (WHERE EXISTS (
+                    SELECT FROM absence away WHERE away.tenant = $1 AND away.user_id = m.user_id
+                        AND {day} - n BETWEEN away."first" AND away."last")) <= 2 * count(*)
+                FROM generate_series(0, 6) n
+                WHERE extract(isodow FROM {day} - n)
+                    = ANY (coalesce(m.work_days, (SELECT t.work_days FROM tenant t WHERE t.id = $1))))), false)
 """
 _GROUP_KEYS: Final = {"tenant": "", "team": "AND m.team = a.key", "role": "AND m.role = a.key"}
 

@@ -1,15 +1,18 @@
 """Gathers what operations show, where the scope asks for the tenant, and lets the rules judge it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from services.aggregator.domain.alerts import as_finding
-from services.aggregator.domain.findings import Subject
-from services.aggregator.domain.rules.operations import NOW_ONLY, Busy, Signals, judge_operations
+from services.aggregator.domain.alerts import Alert, as_finding
+from services.aggregator.domain.calendar import DAY
+from services.aggregator.domain.findings import Finding, Recipient, Resolution, Subject
+from services.aggregator.domain.rules.operations import NOW_ONLY, Restated, Signals, judge_operations
+from services.aggregator.domain.rules.series import WEEK
 from services.aggregator.domain.rules.telling import number
+from services.aggregator.domain.rules.tireless import Busy
 from services.aggregator.domain.scope import TENANT, Scope
 from services.aggregator.gathering import Ground
 from services.aggregator.store import evaluation as evaluation_store
@@ -17,6 +20,7 @@ from services.aggregator.store import lives
 from services.aggregator.store import operations as store
 from services.aggregator.watching.shape import Watched, of_waves
 from services.aggregator.watching.weeks import groups_in
+from services.metrics.windows import end_of, final_at
 from services.postgres import Connection
 from services.rules.shape import Rule
 
@@ -25,8 +29,8 @@ REJECTS: Final = timedelta(days=7)
 """How far back rejected deliveries are looked at."""
 RESTATED: Final = frozenset({"M11", "M12"})
 """The numbers whose restatements are told of: those that most people look at."""
-REAL: Final = frozenset({"watermark", "deliveries", "rejects"})
-"""The signals that live on the wall clock."""
+REAL: Final = frozenset({"watermark", "rejects"})
+"""The signals that are held against events of the hour, and so make no sense but on the wall clock."""
 
 
 async def watch(tx: Connection, ground: Ground, scope: Scope, revised: Sequence[tuple[Subject, str, date]]) -> Watched:
@@ -42,8 +46,7 @@ async def watch(tx: Connection, ground: Ground, scope: Scope, revised: Sequence[
     wanted = {signal for signal in rules if _asks(signal, scope)}
     signals = await _signals(tx, ground, scope, wanted, rules)
     if "restatement" in wanted:
-        told = [each for each in revised if each[1] in RESTATED]
-        signals = replace(signals, restated=await store.restated(tx, ground.tenant, told))
+        signals = replace(signals, restated=await _restated(tx, ground, revised))
     findings, kept = await asyncio.to_thread(judge_operations, asked, signals, ground.calendar, ground.now)
     left = {rule.family for signal, rule in rules.items() if not _asks(signal, scope)}
     return Watched(findings, unjudged=of_waves(ground, kept | left))
@@ -75,22 +78,45 @@ async def _signals(tx: Connection, ground: Ground, scope: Scope, wanted: set[str
         events, unmapped = await store.events(tx, tenant)
         signals = replace(signals, events=events, unmapped=unmapped)
     if "deliveries" in wanted:
-        signals = replace(signals, failing=await store.failing(tx, tenant))
+        signals = replace(signals, failing=await store.failing(tx, tenant), real_now=ground.real_now)
     if "rejects" in wanted:
         signals = replace(signals, hours=await store.rejected(tx, tenant, ground.now - REJECTS))
     if "automation" in wanted:
-        signals = replace(signals, busy=await _busy(tx, ground, scope, rules["automation"]))
+        signals = await _tireless(tx, ground, scope, rules["automation"], signals)
     if wanted & NOW_ONLY:
         open_now = await store.standing(tx, tenant, [rules[signal].id for signal in wanted & NOW_ONLY])
-        signals = replace(signals, standing=[as_finding(alert) for alert in open_now])
+        signals = replace(signals, standing=[*signals.standing, *map(as_finding, open_now)])
     return signals
 
 
-async def _busy(tx: Connection, ground: Ground, scope: Scope, rule: Rule) -> list[Busy]:
-    users: Iterable[str] = await lives.users(tx, ground.tenant) if scope.everything else scope.users
-    ordered = sorted(users)
-    found: list[Busy] = []
-    for start in range(0, len(ordered), PART):
-        part = ordered[start : start + PART]
-        found += await store.busy(tx, ground.tenant, part, number(rule, "count"), number(rule, "hours"))
-    return found
+async def _restated(tx: Connection, ground: Ground, revised: Sequence[tuple[Subject, str, date]]) -> list[Restated]:
+    """Return what was restated. On the event clock nobody knows when: it is told as of when the number was final."""
+    found = await store.restated(tx, ground.tenant, [each for each in revised if each[1] in RESTATED])
+    if ground.wall:
+        return found
+    return [each._replace(at=final_at(end_of(each.week + WEEK, ground.zones))) for each in found]
+
+
+async def _tireless(tx: Connection, ground: Ground, scope: Scope, rule: Rule, signals: Signals) -> Signals:
+    """Add what accounts did, and what was found of days whose events are kept no more."""
+    kept_from, tenant, zone = ground.case.settings["activity_from"], ground.tenant, ground.case.settings["time_zone"]
+    since = datetime.combine(kept_from or date.min, time.min, UTC)
+    writes, hours = number(rule, "count"), number(rule, "hours")
+    users = sorted(await lives.users(tx, tenant) if scope.everything else scope.users)
+    busy: list[Busy] = []
+    for start in range(0, len(users), PART):
+        busy += await store.busy(tx, tenant, users[start : start + PART], zone, since, writes=writes, hours=hours)
+    if kept_from is None:
+        return replace(signals, busy=busy)
+    found = await store.old(tx, tenant, rule.id, since + 2 * DAY, None if scope.everything else users)
+    old = [each for alert in found if (each := _as_it_was(alert)).start <= ground.calendar.day_of(since)]
+    return replace(signals, busy=busy, kept_from=since, standing=[*signals.standing, *old])
+
+
+def _as_it_was(alert: Alert) -> Finding:
+    """Return the finding that makes exactly this alert."""
+    return replace(
+        as_finding(alert),
+        resolution=next((each for each in Resolution if each.value == alert.resolution), None),
+        audience=tuple(Recipient(heard["role"], heard.get("person")) for heard in alert.audience),
+    )

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from services.aggregator.domain.findings import Evaluation, Finding, Outcome, Subject
 from services.aggregator.domain.rules import weekly
-from services.aggregator.domain.rules.composites import ACTIVE_DAYS, shifts
+from services.aggregator.domain.rules.composites import active_days, shifts
 from services.aggregator.domain.rules.series import WEEK, Gap, Group, Time, Told, Weekly
 from services.aggregator.domain.rules.telling import metric_of
 from services.aggregator.domain.rules.trends import Medians, median
@@ -30,7 +30,7 @@ from services.metrics.baselines import nth_working_day
 from services.metrics.levels import LAUNCH_DAYS, phase_of
 from services.metrics.policy import policy_of
 from services.metrics.scene import evidence
-from services.metrics.windows import EVALUATION_DELAY, end_of
+from services.metrics.windows import EVALUATION_DELAY, end_of, is_final
 from services.postgres import Connection
 from services.rules.shape import Rule
 
@@ -64,13 +64,13 @@ class _Told(NamedTuple):
 
 
 async def watch(tx: Connection, ground: Ground, known: Known, scope: Scope) -> Watched:
-    """Judge the weeks of the groups in ``scope``. Where weeks wait to be counted, everything waits on."""
+    """Judge the weeks of the groups in ``scope``. Where weeks wait to be counted or final, everything waits on."""
     asked = groups_in(scope)
     if not asked and not scope.everything:
         return Watched()
     seen = seen_until(ground, known)
-    time_of = _time(ground, known, seen)
-    if len(time_of.weeks) < len(_time(ground, known, ground.now).weeks):
+    time_of, at_last = _time(ground, known, seen), _time(ground, known, ground.now)
+    if len(time_of.weeks) < len(at_last.weeks) or time_of.final != at_last.final:
         await judging.queue(tx, ground.tenant, {Subject("all", "")}, ground.since)
     if not time_of.weeks:
         families = {rule.family for rule in weekly.weekly(ground.rules.values())}
@@ -114,16 +114,18 @@ def _time(ground: Ground, known: Known, seen: datetime | None) -> Time:
         weeks.append(week)
         judged.append(end)
     counted, kinds = evidence(known.codes)
+    ended = [end - EVALUATION_DELAY for end in judged]
     return Time(
         weeks=weeks,
         judged=judged,
         begun=[min(datetime.combine(week, time.min, zone).astimezone(UTC) for zone in ground.zones) for week in weeks],
-        ended=[end - EVALUATION_DELAY for end in judged],
+        ended=ended,
         policy=policy_of(settings, waves=bool(ground.waves)),
         min_group=settings["min_group"],
         seen=counted,
         kinds=kinds,
         gaps=[Gap(each.since, each.until) for each in ground.silences if each.state != FILLED_UP],
+        final=sum(seen is not None and is_final(end, seen) for end in ended),
     )
 
 
@@ -237,11 +239,14 @@ def _held_against(compared: Sequence[Rule], shifting: Sequence[Rule], groups: Se
 
 
 def _medians(rule: Rule, groups: Sequence[Group], time_of: Time) -> Medians:
-    aim = metric_of(rule) or ACTIVE_DAYS
+    aim = metric_of(rule)
     alike = [group for group in groups if weekly.applies(rule, group.subject)]
     found: dict[date, Told] = {}
     for place, week in enumerate(time_of.weeks):
-        middle = median([group.told(aim, time_of, place, minimum=rule.minimum) for group in alike])
+        if aim is None:
+            middle = median([active_days(rule, group, time_of, place) for group in alike], upper=True)
+        else:
+            middle = median([group.told(aim, time_of, place, minimum=rule.minimum) for group in alike])
         if middle is not None:
             found[week] = middle
     return found

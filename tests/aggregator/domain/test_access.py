@@ -42,7 +42,7 @@ class TestPeople:
         finding = one(World(crew(1)), later(2, 12), D2)
 
         assert (finding.severity, finding.opened_at, finding.closed_at) == ("warning", later(2, 12), None)
-        assert finding.audience == (Recipient("manager", "boss"), Recipient("champion"))
+        assert finding.audience == (Recipient("manager", "boss"),)
 
     def test_the_end_of_d3_makes_it_critical_in_the_same_episode(self) -> None:
         world = World(crew(1))

@@ -9,13 +9,13 @@ from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Resolution, Subject
 from services.aggregator.domain.rules.coverage import Coverage
 from services.aggregator.domain.rules.operations import (
-    Busy,
     Failing,
     Hour,
     Restated,
     Signals,
     judge_operations,
 )
+from services.aggregator.domain.rules.tireless import Busy
 from services.rules.pack import DEFAULT
 from tests.aggregator.world import MONDAY, later
 
@@ -87,13 +87,44 @@ def test_hours_with_many_rejected_deliveries_are_one_episode() -> None:
 
 
 def test_an_account_that_writes_as_no_person_can() -> None:
-    days = [Busy("bot", MONDAY, 1000, 9), Busy("bot", MONDAY + 2 * DAY, 5, 16), Busy("ann", MONDAY, 999, 15)]
+    days = [Busy("bot", MONDAY, 1000, 1), Busy("bot", MONDAY + 2 * DAY, 5, 16), Busy("ann", MONDAY, 999, 15)]
     [finding] = judge("suspected-automation", busy=days)
 
     assert finding.subject == Subject("user", "bot")
     assert (finding.opened_at, finding.closed_at) == (later(1, 2), later(5, 2))
     assert judge("suspected-automation", later(4), busy=days)[0].closed_at is None
     assert finding.evidence["writes"] == 1000
+
+
+def test_what_was_found_of_days_whose_events_are_gone_stands_and_may_go_on() -> None:
+    days = [Busy("bot", MONDAY + n * DAY, 1000 + (n == 0), 1) for n in range(9)]
+    [open_then] = judge("suspected-automation", later(4), busy=days[:3])
+    [whole] = judge("suspected-automation", later(30), busy=days)
+
+    def again(was: Finding, first: int) -> list[Finding]:
+        return judge("suspected-automation", later(30), busy=days[first:], standing=[was])
+
+    assert again(whole, 3) == again(whole, 9) == again(open_then, 3) == [whole], "as if all were there"
+    assert again(open_then, 9) == [open_then]
+    apart = Busy("bot", MONDAY + 11 * DAY, 1000, 1)
+    assert len(judge("suspected-automation", later(30), busy=[apart], standing=[whole])) == 2
+    near = apart._replace(day=MONDAY + 10 * DAY)
+    [longer] = judge("suspected-automation", later(30), busy=[near], standing=[whole])
+    assert (longer.fingerprint, longer.closed_at) == (whole.fingerprint, later(13, 2))
+
+
+def test_what_stands_of_days_whose_events_are_gone_ends_when_the_first_days_that_are_kept_were_quiet() -> None:
+    days = [Busy("bot", MONDAY + n * DAY, 1000, 1) for n in range(9)]
+    [was] = judge("suspected-automation", later(4), busy=days[:3])
+
+    def left(now: int, *busy: Busy) -> list[tuple[str, Any]]:
+        found = judge("suspected-automation", later(now, 2), busy=busy, standing=[was], kept_from=later(3))
+        return [(each.fingerprint, each.closed_at) for each in found]
+
+    assert left(5) == [(was.fingerprint, None)]
+    assert left(6) == left(30) == [(was.fingerprint, later(6, 2))]
+    assert left(30, *days[5:]) == [(was.fingerprint, later(11, 2))]
+    assert left(30, days[6])[1:] == [(was.fingerprint, later(6, 2))], "what comes after is another one"
 
 
 def test_a_final_number_that_moved_by_more_than_five_points() -> None:

@@ -22,6 +22,7 @@ from services.aggregator.domain.silence import (
     blind_from,
     find,
     follow,
+    let_go,
 )
 
 HOUR = timedelta(hours=1)
@@ -204,6 +205,30 @@ def test_who_came_is_unknown_until_as_much_time_has_passed_as_was_lost() -> None
     assert blind_from([lost(24)], MONDAY) == ((TUESDAY_TEN, TUESDAY_TEN + 48 * HOUR),)
     assert blind_from([lost(24)], TUESDAY_TEN + timedelta(days=2)) == ()
     assert blind_from([lost(24, FILLED_UP), lost(3)], MONDAY) == ()
+
+
+@pytest.mark.parametrize(
+    ("after", "since"),
+    [
+        pytest.param([], 0, id="it is heard of no more"),
+        pytest.param([(0, 9, FILLED_UP)], 0, id="it is filled"),
+        pytest.param([(0, 4, OVER)], 4, id="its end is known"),
+        pytest.param([(0, 4, OVER), (4, None, SILENT)], None, id="two that follow each other are one"),
+        pytest.param([(2, None, SILENT)], 0, id="its beginning is known"),
+        pytest.param([(-1, None, SILENT)], None, id="it is longer"),
+    ],
+)
+def test_a_silence_is_let_go_of_from_where_not_all_is_unknown(
+    after: list[tuple[int, int | None, str]], since: int | None
+) -> None:
+    def of(source: str, since: int, until: int | None, state: str) -> Silence:
+        start = TUESDAY_TEN + since * HOUR
+        return Silence(source, start, start, None if until is None else TUESDAY_TEN + until * HOUR, 9, 0, state)
+
+    before, other = of("/crm", 0, None, SILENT), of("/road", -9, None, SILENT)
+    found = let_go([before, other, of("/crm", -9, -3, FILLED_UP)], [other, *(of("/crm", *each) for each in after)])
+
+    assert found == ([] if since is None else [(before, TUESDAY_TEN + since * HOUR)])
 
 
 @settings(max_examples=20, deadline=None)

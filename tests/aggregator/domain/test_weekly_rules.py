@@ -198,6 +198,15 @@ def test_six_months_at_the_target_are_a_reason_to_celebrate() -> None:
     assert len(judge_sustained(sustained, fell, weeks(count)).findings) == 1
 
 
+def test_a_month_is_celebrated_when_it_is_final() -> None:
+    sustained, high = rule("adoption-sustained-6-months"), group({"M12": shares(*[90] * 31)}, TENANT)
+    last = months(weeks(31))[5][-1]
+
+    [finding] = judge_sustained(sustained, high, weeks(31, final=last + 1)).findings
+    assert finding.opened_at == instant(MONDAY + (last + 1) * WEEK) + timedelta(hours=50)
+    assert judge_sustained(sustained, high, weeks(31, final=last)).findings == []
+
+
 # ---------------------------------------------------------------- what comes together
 
 
@@ -205,14 +214,24 @@ def test_a_team_of_the_busier_half_with_stale_records_is_told_of() -> None:
     busy = rule("busy-but-stale")
     middle = {MONDAY + n * WEEK: Told(80, 100) for n in range(2)}
 
-    def found(active: int, stale: int, step: int) -> list[Finding]:
-        it = group({"M10": shares(active, active), "M27": shares(stale, stale), "M28": shares(step, step)})
+    def found(active: int, stale: int, step: int, people: int = 5) -> list[Finding]:
+        cells = {"M10": shares(active, 0), "M27": shares(stale, 0), "M28": shares(step, 0)}
+        it = group({**cells, "M11": shares(4, 4, den=people)})
         return list(judge_busy_stale(busy, it, weeks(2), middle).findings)
 
     assert [finding.evidence["active_days"] for finding in found(80, 30, 90)] == [Fraction(8, 10)]
     assert found(79, 30, 0) == []
     assert found(80, 29, 50) == []
     assert found(80, 0, 49) != []
+    assert found(80, 30, 90, people=4) == [], "four people are too few, on however many days they came"
+
+
+def test_the_busier_half_begins_with_the_upper_one_in_the_middle() -> None:
+    told = [Told(num, 10) for num in (9, 5, 7, 8)]
+
+    assert median(told, upper=True) == Told(8, 10)
+    assert median(told[1:], upper=True) == Told(7, 10)
+    assert median([], upper=True) is None
 
 
 def test_three_signs_at_once_on_a_team_at_its_target() -> None:
@@ -231,6 +250,20 @@ def test_three_signs_at_once_on_a_team_at_its_target() -> None:
     assert parts(low, names) == []
 
 
+def test_a_rule_on_months_is_a_sign_of_the_weeks_from_the_end_of_its_month_on() -> None:
+    exports = shares(*[0] * 4, *[3] * 5, *[0] * 5, den=3)
+    others = {"stale-close-dates", "handoff-incomplete"}
+    rules = [DEFAULT[name] for name in sorted({"export-before-meeting", "fake-adoption-pattern", *others})]
+    cells = {"M12": shares(*[95] * 14), "M20": exports, "M27": shares(*[50] * 14), "M29": shares(*[0] * 14)}
+
+    found, _ = weekly.judge_groups(weekly.weekly(rules), [group(cells)], weeks(14), weekly.Beside())
+    by_rule = {finding.rule: finding for finding in found}
+
+    ends = [months(weeks(14))[n][-1] for n in (1, 2)]
+    assert span(by_rule["export-before-meeting"]) == tuple(ends)
+    assert span(by_rule["fake-adoption-pattern"]) == (ends[0], ends[1] + 1)
+
+
 def test_what_one_group_loses_another_hides() -> None:
     shift = rule("composition-shift")
     north = group({"M11": shares(40, 40, 40, 40, 30, den=50)})
@@ -243,6 +276,20 @@ def test_what_one_group_loses_another_hides() -> None:
     assert (finding.evidence["lost_groups"], finding.evidence["gained_groups"]) == (["team North"], ["team South"])
     assert not judge_shift(shift, group({"M11": shares(70, 70, 70, 70, 60)}, TENANT), weeks(5), shifted).findings
     assert not judge_shift(shift, whole, weeks(5), shifts(shift, [north], weeks(5))).findings
+
+
+def test_what_one_group_loses_the_small_gains_of_many_hide() -> None:
+    shift = rule("composition-shift")
+    north = group({"M11": shares(40, 40, 40, 40, 30, den=50)})
+    others = [
+        group({"M11": shares(*[30] * 4, 30 + n, den=50)}, north.subject._replace(key=f"Team {n}")) for n in range(7)
+    ]
+    whole = group({"M11": shares(*[250] * 4, 261, den=400)}, TENANT)
+
+    [finding] = judge_shift(shift, whole, weeks(5), shifts(shift, [north, *others], weeks(5))).findings
+
+    assert finding.evidence["lost_groups"] == ["team North"]
+    assert finding.evidence["gained_groups"] == [f"team Team {n}" for n in (6, 5, 4, 3, 2)]
 
 
 # ---------------------------------------------------------------- what is known of a week

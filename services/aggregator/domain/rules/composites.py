@@ -6,6 +6,7 @@ They rest on what other rules and metrics say of the same weeks.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from heapq import nsmallest
 from typing import Final, NamedTuple
 
 from services.aggregator.domain.findings import Subject
@@ -17,19 +18,28 @@ from services.aggregator.domain.rules.windows import Judged, Window, judge_windo
 from services.metrics.catalogue import Metric
 from services.rules.shape import Rule
 
+PEOPLE: Final = metric("M11")
 ACTIVE_DAYS: Final = metric("M10")
 STALE: Final = metric("M27")
 NEXT_STEP: Final = metric("M28")
+SHOWN: Final = 5
+"""So many of the groups that gained are named."""
+
+
+def active_days(rule: Rule, group: Group, time: Time, place: int) -> Told:
+    """Return on how many of their days the people of a group came, where they are as many as the rule asks for."""
+    people = group.told(PEOPLE, time, place, minimum=rule.minimum)
+    return group.told(ACTIVE_DAYS, time, place) if people.reason is None else people
 
 
 def judge_busy_stale(rule: Rule, group: Group, time: Time, medians: Medians, told_from: date = date.min) -> Judged:
-    """Judge whether a team of the busier half keeps its opportunities stale. ``medians``: of the daily rate."""
+    """Judge whether a team of the busier half keeps its opportunities stale. ``medians``: where that half begins."""
     made = [_busy(rule, group, time, place, medians) for place in range(len(time.weeks))]
-    return judge_windows(rule, group, made, opens_after=number(rule, "windows", 2), told_from=told_from)
+    return judge_windows(rule, group, made, told_from=told_from)
 
 
 def _busy(rule: Rule, group: Group, time: Time, place: int, medians: Medians) -> Window:
-    days = group.told(ACTIVE_DAYS, time, place, minimum=rule.minimum)
+    days = active_days(rule, group, time, place)
     middle = medians.get(time.weeks[place])
     stale, step = group.told(STALE, time, place), group.told(NEXT_STEP, time, place)
     if days.reason is None and middle is None:
@@ -103,25 +113,25 @@ def _open(names: Iterable[str], walks: Mapping[str, Walked], place: int) -> str 
 
 
 class Shifts(NamedTuple):
-    """By week, the groups that lost much against the weeks before, and those that gained."""
+    """By week, the groups that lost much against the weeks before, and those that gained most of any."""
 
     lost: Mapping[date, Sequence[str]]
     gained: Mapping[date, Sequence[str]]
 
 
 def shifts(rule: Rule, groups: Iterable[Group], time: Time) -> Shifts:
-    """Return which of ``groups`` lost, or gained, so much that another one's change would hide it."""
+    """Return which of ``groups`` lost so much that the gain of others would hide it, and who these others are."""
     aim = metric_of(rule)
     lost: dict[date, list[str]] = {}
-    gained: dict[date, list[str]] = {}
+    gained: dict[date, list[tuple[Fraction, str]]] = {}
     for group in groups if aim is not None else ():
         for place, week in enumerate(time.weeks):
             share = _relative(aim, group, time, place, rule.minimum)  # type: ignore[arg-type]
             if share is not None and 100 * share <= -number(rule, "lost"):
                 lost.setdefault(week, []).append(_key(group.subject))
-            elif share is not None and 100 * share >= number(rule, "lost"):
-                gained.setdefault(week, []).append(_key(group.subject))
-    return Shifts(lost, gained)
+            elif share is not None and share > 0:
+                gained.setdefault(week, []).append((-share, _key(group.subject)))
+    return Shifts(lost, {week: [key for _, key in nsmallest(SHOWN, found)] for week, found in gained.items()})
 
 
 def _key(subject: Subject) -> str:
@@ -151,7 +161,7 @@ def _shift(rule: Rule, aim: Metric, group: Group, time: Time, place: int, shifte
         return window(rule, group, time, place, told if told.reason else Told(reason="missing_baseline"))
     change = told.share / base[1].share - 1
     week = time.weeks[place]
-    lost, gained = sorted(shifted.lost.get(week, ())), sorted(shifted.gained.get(week, ()))
+    lost, gained = sorted(shifted.lost.get(week, ())), list(shifted.gained.get(week, ()))
     breach = abs(100 * change) < number(rule, "stable_within") and bool(lost) and bool(gained)
     return window(
         rule,

@@ -5,7 +5,7 @@ hold how it is now, an episode lasts from when the signal was first seen until i
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -15,13 +15,12 @@ from services.aggregator.domain.findings import Finding, Resolution, Subject
 from services.aggregator.domain.rules.change import EVALUATION_DELAY
 from services.aggregator.domain.rules.coverage import Coverage, gaps, shortage
 from services.aggregator.domain.rules.telling import Episode, Told, audience, finding, number
+from services.aggregator.domain.rules.tireless import QUIET_DAYS, Busy, runs, severity
 from services.rules.shape import Rule
 
 TENANT: Final = Subject("tenant", "all")
 NOW_ONLY: Final = frozenset({"watermark", "directory", "unmapped", "deliveries", "champions"})
 """The signals of which only the present is known."""
-QUIET_DAYS: Final = 2
-"""So many days without it end a suspicion of automation."""
 TELLS: Final = timedelta(days=7)
 """For so long a restatement is told of."""
 _HOUR: Final = timedelta(hours=1)
@@ -45,15 +44,6 @@ class Hour(NamedTuple):
     taken: int
 
 
-class Busy(NamedTuple):
-    """What an account did on a day, and in how many different hours."""
-
-    user: str
-    day: date
-    writes: int
-    hours: int
-
-
 class Restated(NamedTuple):
     """A number that was final and is another one now. ``at``: since when."""
 
@@ -69,7 +59,8 @@ class Restated(NamedTuple):
 class Signals:
     """What the tables hold. ``counted``: up to when the log is counted; ``people``: of them ``unled`` have no manager.
 
-    None, or nothing: it is not looked at this time.
+    None, or nothing: it is not looked at this time. ``real_now``: what the wall clock shows, where ``now`` is another;
+    ``kept_from``: from when on every event is kept, None: all ever were.
     """
 
     counted: datetime | None = None
@@ -78,10 +69,12 @@ class Signals:
     events: int | None = None
     unmapped: int = 0
     failing: Sequence[Failing] | None = None
+    real_now: datetime | None = None
     coverage: Coverage | None = None
     hours: Sequence[Hour] = ()
     busy: Sequence[Busy] = ()
     restated: Sequence[Restated] = ()
+    kept_from: datetime | None = None
     standing: Sequence[Finding] = field(default=())
 
 
@@ -122,14 +115,14 @@ def _of(rule: Rule, signal: str, signals: Signals, calendar: Calendar, now: date
         case "unmapped":
             yield from _share(rule, signals.unmapped, signals.events or 0, calendar, now)
         case "deliveries":
-            yield from _deliveries(rule, signals.failing or (), calendar, now)
+            yield from _deliveries(rule, signals, calendar, now)
         case "champions":
             few = shortage(rule, signals.coverage)
             yield from () if few is None else (_signal(rule, calendar, now, few, mark=f"@{now.isoformat()}"),)
         case "rejects":
             yield from _rejects(rule, signals.hours, calendar, now)
         case "automation":
-            yield from _automation(rule, signals.busy, calendar, now)
+            yield from _automation(rule, signals, calendar, now)
         case "restatement":
             yield from _restatements(rule, signals.restated, calendar, now)
 
@@ -149,25 +142,11 @@ def _key(mark: str | None) -> str:
 
 
 def _since(each: Finding, was: Finding) -> Finding:
-    return Finding(
-        **{
-            **{name: getattr(each, name) for name in Finding.__slots__},
-            "start": was.start,
-            "opened_at": was.opened_at,
-            "mark": was.mark,
-        }
-    )
+    return replace(each, start=was.start, opened_at=was.opened_at, window=was.window, mark=was.mark)
 
 
 def _closed(rule: Rule, was: Finding, now: datetime) -> Finding:
-    return Finding(
-        **{
-            **{name: getattr(was, name) for name in Finding.__slots__},
-            "closed_at": now,
-            "resolution": Resolution.RECOVERED,
-            "audience": tuple(audience(rule)),
-        }
-    )
+    return replace(was, closed_at=now, resolution=Resolution.RECOVERED, audience=tuple(audience(rule)))
 
 
 def _watermark(rule: Rule, signals: Signals, calendar: Calendar, now: datetime) -> Iterator[Finding]:
@@ -189,10 +168,11 @@ def _share(rule: Rule, num: int, den: int, calendar: Calendar, now: datetime) ->
     yield _signal(rule, calendar, now, evidence, mark=f"@{now.isoformat()}")
 
 
-def _deliveries(rule: Rule, failing: Iterable[Failing], calendar: Calendar, now: datetime) -> Iterator[Finding]:
-    limit = timedelta(hours=number(rule, "hours"))
-    for each in failing:
-        if now - each.since >= limit:
+def _deliveries(rule: Rule, signals: Signals, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    """Find what nothing has reached for so long. Receivers live on the wall clock; it is told by the tenant's."""
+    limit, real_now = timedelta(hours=number(rule, "hours")), signals.real_now or now
+    for each in signals.failing or ():
+        if real_now - each.since >= limit:
             evidence = {
                 "subscription": each.subscription,
                 "since": each.since.isoformat(),
@@ -200,7 +180,7 @@ def _deliveries(rule: Rule, failing: Iterable[Failing], calendar: Calendar, now:
                 "error": each.error,
             }
             mark = f"{each.subscription}@{each.since.isoformat()}"
-            yield _signal(rule, calendar, each.since + limit, evidence, mark=mark)
+            yield _signal(rule, calendar, min(each.since + limit, now), evidence, mark=mark)
 
 
 def _rejects(rule: Rule, hours: Iterable[Hour], calendar: Calendar, now: datetime) -> Iterator[Finding]:
@@ -228,26 +208,37 @@ def _rejects(rule: Rule, hours: Iterable[Hour], calendar: Calendar, now: datetim
         yield _signal(rule, calendar, start, evidence, ended=ended if ended <= now else None, mark=start.isoformat())
 
 
-def _automation(rule: Rule, busy: Iterable[Busy], calendar: Calendar, now: datetime) -> Iterator[Finding]:
-    """Find accounts with more writes, or in more hours of a day, than a person has; quiet days end it."""
-    by_user: dict[str, list[Busy]] = {}
-    for each in sorted(busy):
-        if each.writes >= number(rule, "count") or each.hours >= number(rule, "hours"):
-            by_user.setdefault(each.user, []).append(each)
-    for user, days in by_user.items():
-        runs: list[list[Busy]] = []
-        for each in days:
-            if runs and (each.day - runs[-1][-1].day).days <= QUIET_DAYS:
-                runs[-1].append(each)
-            else:
-                runs.append([each])
-        for run in runs:
-            opened = calendar.end_of(run[0].day) + EVALUATION_DELAY
-            ended = calendar.end_of(run[-1].day + QUIET_DAYS * _DAY) + EVALUATION_DELAY
-            if opened <= now:
-                worst = max(run, key=lambda each: (each.writes, each.hours))
-                evidence = {"active_hours": worst.hours, "writes": worst.writes, "day": worst.day}
-                yield _signal(rule, calendar, opened, evidence, ended if ended <= now else None, Subject("user", user))
+def _automation(rule: Rule, signals: Signals, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    """Find accounts that work as no person can; quiet days end it.
+
+    What stands from days whose events are kept no more cannot be found again: it stays, and what goes on is part of it.
+    If nothing does, it has ended when the first days that are known were quiet.
+    """
+    standing = [_quieted(each, signals.kept_from, calendar, now) for each in signals.standing if each.rule == rule.id]
+    latest = {each.subject: each for each in standing}
+    told: set[str] = set()
+    for run in runs(rule, signals.busy):
+        opened = calendar.end_of(run.first) + EVALUATION_DELAY
+        ended = calendar.end_of(run.last + QUIET_DAYS * _DAY) + EVALUATION_DELAY
+        if opened > now:
+            continue
+        evidence = {"active_hours": run.worst.hours, "writes": run.worst.writes, "day": run.worst.day}
+        each = _signal(rule, calendar, opened, evidence, ended if ended <= now else None, Subject("user", run.user))
+        was = latest.get(each.subject)
+        if was is not None and (
+            was.closed_at is None or calendar.start_of(run.first) + EVALUATION_DELAY < was.closed_at
+        ):
+            each = replace(_since(each, was), evidence=max(was.evidence, evidence, key=severity))
+        told.add(each.fingerprint)
+        yield each
+    yield from (each for each in standing if each.fingerprint not in told)
+
+
+def _quieted(was: Finding, kept_from: datetime | None, calendar: Calendar, now: datetime) -> Finding:
+    if was.closed_at is not None or kept_from is None:
+        return was
+    ended = calendar.end_of(calendar.day_of(kept_from) + QUIET_DAYS * _DAY) + EVALUATION_DELAY
+    return replace(was, closed_at=ended, resolution=Resolution.RECOVERED) if ended <= now else was
 
 
 def _restatements(rule: Rule, restated: Iterable[Restated], calendar: Calendar, now: datetime) -> Iterator[Finding]:

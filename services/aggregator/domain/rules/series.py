@@ -54,8 +54,9 @@ class Gap(NamedTuple):
 class Time:
     """The weeks of a tenant that are judged, by their first days, in order and without a hole.
 
-    ``judged``: from when on each is. ``starts``: the instants they begin at, where that is latest; ``seen`` and
-    ``kinds``: the metrics that are counted at all, and the data that is there.
+    ``judged``: from when on each is; ``final``: how many of them are final, None: all. ``begun``, ``ended``: the
+    instants between which they are a week anywhere. ``seen`` and ``kinds``: the metrics that are counted at all, and
+    the data that is there.
     """
 
     weeks: Sequence[date]
@@ -67,6 +68,7 @@ class Time:
     seen: Collection[str] = ()
     kinds: Collection[str] = ()
     gaps: Sequence[Gap] = ()
+    final: int | None = None
 
     def last_day(self, place: int) -> date:
         """Return the last day of the week at ``place``."""

@@ -1,35 +1,22 @@
 """Rules on a share that is to be at least, or at most, so much: of a hundred, and compared as whole numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
+from itertools import chain
 from typing import Final, NamedTuple
 
-from services.aggregator.domain.rules.hysteresis import BETWEEN, BREACH, CLEAR, OUT_OF_PHASE, Sign
-from services.aggregator.domain.rules.series import FEW, Group, Time, Told, added, months, target_of
+from services.aggregator.domain.rules.hysteresis import BETWEEN, OUT_OF_PHASE, Course, Sign, Walked
+from services.aggregator.domain.rules.otherwise import Limits, Way, together, ways
+from services.aggregator.domain.rules.series import FEW, WEEK, Group, Time, Told, added, months, target_of
 from services.aggregator.domain.rules.telling import metric_of, number
 from services.aggregator.domain.rules.windows import Judged, Window, judge_signs, judge_windows, sign_of
 from services.metrics.catalogue import Metric
 from services.rules.shape import Rule
 
 OUT: Final = Sign(reason=OUT_OF_PHASE)
-
-
-class _Limits(NamedTuple):
-    """Where a rule opens, where it closes, and whether it is about what lies below."""
-
-    opens: int
-    closes: int
-    below: bool
-
-    def sign(self, told: Told) -> Sign:
-        """Return what a known share shows; exactly on a limit it is below nothing, and at least it."""
-        opens, closes, below = self
-        share = 100 * told.num
-        if share < opens * told.den if below else share >= opens * told.den:
-            return BREACH
-        return CLEAR if (share >= closes * told.den if below else share < closes * told.den) else BETWEEN
+NONE: Final = Told(reason=FEW)
 
 
 class _Asked(NamedTuple):
@@ -39,7 +26,7 @@ class _Asked(NamedTuple):
     metric: Metric
     of: str | None
     minimum: int
-    limits: Mapping[str, _Limits | None]
+    limits: Mapping[str, Limits | None]
 
 
 def judge_threshold(rule: Rule, group: Group, time: Time, told_from: date = date.min) -> Judged:
@@ -51,26 +38,34 @@ def judge_threshold(rule: Rule, group: Group, time: Time, told_from: date = date
     limits = {phase: _limits(rule, metric, phase) for phase in set(group.phases)}
     asked = _Asked(rule, metric, of if isinstance(of, str) else None, max(metric.minimum, rule.minimum), limits)
     if rule.params.get("window") == "month":
-        return judge_windows(rule, group, list(_months(asked, group, time)), told_from=told_from)
-    told = _weeks(asked, group, time)
-    signs = [_sign(asked, group, time, place, each) for place, each in enumerate(told)]
+        return _judge_months(asked, group, time, told_from)
+    told = _told(asked, metric, group, time)
+    others = ways(rule, metric, lambda each: _enough(asked, _told(asked, each, group, time)), time.weeks)
+    signs = [_sign(asked, group, time, place, each, others) for place, each in enumerate(told)]
     return judge_signs(
         rule,
         group,
         signs,
-        lambda place: _window(asked, group, time, place, told[place], signs[place]),
+        lambda place: _window(asked, group, time, place, told[place], signs[place], others),
         said=time.since(told_from),
     )
 
 
-def _weeks(asked: _Asked, group: Group, time: Time) -> list[Told]:
+def _told(asked: _Asked, metric: Metric, group: Group, time: Time) -> list[Told]:
+    """Return what is known of ``metric`` in each window; of four weeks those count in which it has settled."""
+    of = asked.of if metric.parameter is not None else None
     if asked.rule.params.get("window") != "28d":
-        return group.all_told(asked.metric, time, asked.of)
-    places = range(len(time.weeks))
-    return [group.trailing(asked.metric, time, at, minimum=asked.minimum, of=asked.of) for at in places]
+        return group.all_told(metric, time, of)
+    late = -(-metric.settles // WEEK.days)
+    ends = range(-late, len(time.weeks) - late)
+    return [group.trailing(metric, time, end, minimum=asked.minimum, of=of) if end >= 0 else NONE for end in ends]
 
 
-def _sign(asked: _Asked, group: Group, time: Time, place: int, told: Told) -> Sign:
+def _enough(asked: _Asked, told: Sequence[Told]) -> list[Told]:
+    return [each if each.reason or each.den >= asked.minimum else each._replace(reason=FEW) for each in told]
+
+
+def _sign(asked: _Asked, group: Group, time: Time, place: int, told: Told, others: Sequence[Way] = ()) -> Sign:
     phase = group.phases[place]
     if asked.rule.phases and phase not in asked.rule.phases:
         return OUT
@@ -80,18 +75,37 @@ def _sign(asked: _Asked, group: Group, time: Time, place: int, told: Told) -> Si
     if limits is None or told.den < asked.minimum:
         return Sign(reason=FEW if limits is not None else "no_target")
     sign = limits.sign(told)
-    return sign if not sign.breach or _rose(asked, group, time, place, told) else BETWEEN
+    if sign.breach and not _rose(asked, group, time, place, told):
+        sign = BETWEEN
+    return together(sign, (other.sign(place) for other in others)) if others else sign
 
 
-def _months(asked: _Asked, group: Group, time: Time) -> Iterator[Window]:
+def _judge_months(asked: _Asked, group: Group, time: Time, told_from: date) -> Judged:
+    """Judge calendar months. What is open is told by weeks, as of other rules: from the last of a month on."""
+    listed = months(time)
+    judged = judge_windows(asked.rule, group, list(_months(asked, group, time, listed)), told_from=told_from)
+    return judged._replace(walked=_by_weeks(judged.walked, [places[-1] for places in listed]))
+
+
+def _by_weeks(walked: Walked, ends: Sequence[int]) -> Walked:
+    def course(each: Course) -> Course:
+        closed = None if each.closed is None else ends[each.closed]
+        return replace(each, opened=ends[each.opened], shown=ends[each.shown], closed=closed)
+
+    return Walked([course(each) for each in walked.courses], walked.seen)
+
+
+def _months(asked: _Asked, group: Group, time: Time, listed: Sequence[Sequence[int]]) -> Iterator[Window]:
     all_told = group.all_told(asked.metric, time, asked.of)
-    for places in months(time):
+    for places in listed:
         told = added([all_told[at] for at in places], asked.minimum)
         made = _window(asked, group, time, places[-1], told, _sign(asked, group, time, places[-1], told))
         yield replace(made, first=time.weeks[places[0]])
 
 
-def _window(asked: _Asked, group: Group, time: Time, place: int, told: Told, sign: Sign) -> Window:
+def _window(  # a window has many sides
+    asked: _Asked, group: Group, time: Time, place: int, told: Told, sign: Sign, others: Sequence[Way] = ()
+) -> Window:
     limits, base = asked.limits[group.phases[place]], _base(asked, group, time, place)
     return Window(
         first=time.weeks[place],
@@ -102,6 +116,7 @@ def _window(asked: _Asked, group: Group, time: Time, place: int, told: Told, sig
         phase=group.phases[place],
         limit=None if limits is None else Fraction(limits.opens, 100),
         baseline=None if base is None else {"num": base[1].num, "den": base[1].den, "week": time.weeks[base[0]]},
+        beside=dict(chain.from_iterable(other.evidence(place).items() for other in others)),
     )
 
 
@@ -120,12 +135,12 @@ def _rose(asked: _Asked, group: Group, time: Time, place: int, told: Told) -> bo
     return base is not None and 100 * told.num * base[1].den >= times * base[1].num * told.den
 
 
-def _limits(rule: Rule, metric: Metric, phase: str) -> _Limits | None:
+def _limits(rule: Rule, metric: Metric, phase: str) -> Limits | None:
     """Return where the rule opens and closes in ``phase``; None: nothing is aimed at in it."""
     below = "below" in rule.params
     target = target_of(rule, metric, phase)
     opens, closes = (target if value == "target" else value for value in _given(rule, below=below))
-    return _Limits(opens, closes, below) if isinstance(opens, int) and isinstance(closes, int) else None
+    return Limits(opens, closes, below) if isinstance(opens, int) and isinstance(closes, int) else None
 
 
 def _given(rule: Rule, *, below: bool) -> tuple[object, object]:

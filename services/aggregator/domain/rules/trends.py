@@ -16,6 +16,7 @@ from services.metrics.baselines import nth_working_day
 from services.metrics.catalogue import Metric
 from services.metrics.levels import LAUNCH_DAYS, phase_of
 from services.metrics.shape import week_of
+from services.metrics.windows import final_at
 from services.rules.shape import Rule
 
 Z: Final = Fraction(196, 100)
@@ -24,10 +25,10 @@ Medians = Mapping[date, Told]
 """By week, what the group in the middle has."""
 
 
-def median(all_told: Sequence[Told]) -> Told | None:
-    """Return what the group in the middle has, of two in the middle the lower; None: there is nobody."""
+def median(all_told: Sequence[Told], *, upper: bool = False) -> Told | None:
+    """Return what the group in the middle has, of two the lower, or the ``upper``; None: there is nobody."""
     known = sorted((told for told in all_told if told.reason is None), key=lambda told: (told.share, told.den))
-    return known[(len(known) - 1) // 2] if known else None
+    return known[(len(known) - 1 + upper) // 2] if known else None
 
 
 def judge_gap(rule: Rule, group: Group, time: Time, medians: Medians, told_from: date = date.min) -> Judged:
@@ -163,7 +164,7 @@ def _rise(shares: Sequence[Fraction] | None) -> Fraction | None:
 
 
 def judge_sustained(rule: Rule, group: Group, time: Time, told_from: date = date.min) -> Judged:
-    """Judge calendar months: so many in a row at the target are a reason to celebrate."""
+    """Judge calendar months that are final: so many in a row at the target are a reason to celebrate."""
     metric = metric_of(rule)
     if metric is None:
         return Judged()
@@ -174,13 +175,15 @@ def judge_sustained(rule: Rule, group: Group, time: Time, told_from: date = date
 def _months(rule: Rule, metric: Metric, group: Group, time: Time) -> Iterator[Window]:
     limit = number(rule, "at_least")
     for places in months(time):
+        if time.final is not None and places[-1] >= time.final:
+            return
         told = added([group.told(metric, time, at) for at in places], max(metric.minimum, rule.minimum))
         high = told.reason is None and 100 * told.num >= limit * told.den
         sign = Sign(high, clear=told.reason is None and not high, reason=told.reason)
         yield Window(
             first=time.weeks[places[0]],
             last=time.last_day(places[-1]),
-            judged_at=time.judged[places[-1]],
+            judged_at=final_at(time.ended[places[-1]]),
             sign=sign,
             told=told,
             limit=Fraction(limit, 100),

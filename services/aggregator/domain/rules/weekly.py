@@ -12,6 +12,7 @@ from services.aggregator.domain.findings import Evaluation, Finding, Subject
 from services.aggregator.domain.rules.composites import (
     ACTIVE_DAYS,
     NEXT_STEP,
+    PEOPLE,
     STALE,
     Shifts,
     judge_busy_stale,
@@ -19,6 +20,7 @@ from services.aggregator.domain.rules.composites import (
     judge_shift,
 )
 from services.aggregator.domain.rules.hysteresis import Walked
+from services.aggregator.domain.rules.otherwise import besides
 from services.aggregator.domain.rules.series import Group, Time, codes_of
 from services.aggregator.domain.rules.telling import metric_of
 from services.aggregator.domain.rules.thresholds import judge_threshold
@@ -69,9 +71,9 @@ def weekly(rules: Iterable[Rule]) -> list[Rule]:
 def metrics_of(rule: Rule) -> list[Metric]:
     """Return the metrics a rule needs."""
     if rule.predicate == "busy_stale":
-        return [ACTIVE_DAYS, STALE, NEXT_STEP]
+        return [PEOPLE, ACTIVE_DAYS, STALE, NEXT_STEP]
     found = metric_of(rule)
-    return [] if found is None else [found]
+    return [] if found is None else [found, *besides(rule, found)]
 
 
 def codes(rules: Iterable[Rule]) -> set[str]:
