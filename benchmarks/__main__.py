@@ -26,6 +26,7 @@ KINDS: Final = (
     "metrics-api",
     "evaluation",
     "stream",
+    "alerts",
     "memory",
 )
 HERE_ONLY: Final = frozenset({"adapters", "metrics", "metrics-api", "evaluation", "stream"})

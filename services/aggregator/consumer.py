@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
+WAIT_MS: Final = 100
+FETCH_MS: Final = 50
+"""So often is taken what came while shards are folded one after another: none waits for a whole round to be fetched."""
 AUDIT_SECONDS: Final = 2.0
 DRAINED_SECONDS: Final = 0.25
 STUCK_SECONDS: Final = 45.0
@@ -64,7 +67,7 @@ class Consumer:
         self._readings: dict[int, Reading] = {}
         self._generation = 0
         self._audit_at = self._drained_at = 0
-        self._answered_at = 0
+        self._answered_at = self._fetched_at = 0
         self._letters = True
         self._trouble: dict[str, str] = {}
         self.last_round = clock()
@@ -127,17 +130,19 @@ class Consumer:
     async def _round(self, reader: Reader, stop: asyncio.Event) -> None:
         started = self._now_ms()
         await self._audit(reader)
-        taken = await reader.poll(wait_ms=100, max_records=self._settings.batch_records)
-        generation, total = self._generation, sum(map(len, taken.values()))
-        for number, records in taken.items():
+        await self._fetch(reader, wait_ms=WAIT_MS)
+        generation, busy = self._generation, dict[int, int]()
+        for number, reading in list(self._readings.items()):
             if generation != self._generation:
                 return
-            await self._take(number, records)
-        await self._watch(taken.keys())
+            if reading.arrived:
+                busy[number] = await self._take(reading)
+                await self._fetch(reader)
+        await self._watch(busy)
         await self._follow_directory()
-        await self._tell(reader, taken.keys())
+        await self._tell(reader, busy)
         rest = self._settings.cycle_ms - (self._now_ms() - started)
-        if 0 < total < self._settings.batch_records // 4 and rest > 0:
+        if 0 < sum(busy.values()) < self._settings.batch_records // 4 and rest > 0:
             await pause(stop, rest / 1000)
 
     # ------------------------------------------------------------ ownership
@@ -177,11 +182,29 @@ class Consumer:
 
     # ------------------------------------------------------------ records
 
-    async def _take(self, number: int, records: list[LogRecord]) -> None:
-        if (reading := self._readings.get(number)) is None:
-            self._audit_at = 0
-        elif admitted := await reading.admit(records):
+    async def _fetch(self, reader: Reader, wait_ms: int = 0) -> None:
+        """Take what came to the shards it is for: what is fetched and not taken keeps the broker from being asked.
+
+        Waits for a first record when there is none; without ``wait_ms`` it does nothing more often than ``FETCH_MS``.
+        """
+        waiting = sum(len(reading.arrived) for reading in self._readings.values())
+        room = self._settings.batch_records - waiting
+        if room <= 0 or (not wait_ms and self._now_ms() < self._fetched_at + FETCH_MS):
+            return
+        taken = await reader.poll(wait_ms=0 if waiting else wait_ms, max_records=room)
+        self._fetched_at = self._now_ms()
+        for number, records in taken.items():
+            if (reading := self._readings.get(number)) is None:
+                self._audit_at = 0
+            else:
+                reading.arrive(records)
+
+    async def _take(self, reading: Reading) -> int:
+        """Fold what came to a shard until its turn; return how many records it was."""
+        came = len(reading.arrived)
+        if admitted := await reading.admit():
             await self._fold(reading, admitted)
+        return came
 
     async def _fold(self, reading: Reading, records: list[LogRecord]) -> None:
         oldest = as_instant(max(records[0].timestamp, 0))

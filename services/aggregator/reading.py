@@ -55,6 +55,7 @@ class Reading:
     def seek(self) -> None:
         """Read on from where this shard stands."""
         self._since, self.drained = self._now_ms(), None
+        self.arrived: list[LogRecord] = []
         self._answered, self._ends, self._quiet = None, [], []
         self._session = self._reader.session(self.shard.number)
         self._reader.seek(self.shard.number, self._next)
@@ -66,9 +67,14 @@ class Reading:
     def _recognise(self) -> None:
         self._verified, self._verified_at = True, self._now_ms()
 
-    async def admit(self, records: list[LogRecord]) -> list[LogRecord]:
-        """Return those of ``records`` to fold now; none when they are stale, or the log must be recognised first."""
+    def arrive(self, records: list[LogRecord]) -> None:
+        """Keep ``records`` behind those that arrived before, until the shard is folded or reads from elsewhere."""
+        self.arrived += records
         self._quiet = []
+
+    async def admit(self) -> list[LogRecord]:
+        """Take what arrived; return what to fold now: none when it is stale, or the log must be recognised first."""
+        records, self.arrived = self.arrived, []
         if self._reader.session(self.shard.number) is not self._session:
             self._doubt()  # the broker came back, perhaps with another log
             return []
@@ -133,13 +139,14 @@ class Reading:
             return answered
         if self._answered is None or answered > self._answered:
             self._take_note(answered)
+        quiet = len(self._quiet) == QUIET_ANSWERS and not self.arrived
         if not self._verified:
-            if len(self._quiet) == QUIET_ANSWERS and self._now_ms() - self._since > ABSENT_MS:
+            if quiet and self._now_ms() - self._since > ABSENT_MS:
                 await self._restart("log replaced")
             return answered
         while self._ends and self._ends[0][1] <= self.shard.held.next_offset:
             self.drained = self._ends.pop(0)[0]
-        if len(self._quiet) == QUIET_ANSWERS:  # where a log ends with a hole, its end is never reached
+        if quiet:  # where a log ends with a hole, its end is never reached
             self.drained = max(self.drained or 0, self._quiet[0])
         return answered
 

@@ -1,6 +1,7 @@
 """The stream of changes, from a running service: nothing missed, nothing twice, nothing that is not theirs."""
 
 import asyncio
+import contextlib
 import json
 import random
 import re
@@ -28,24 +29,30 @@ CHANGES = 240
 STREAM = "/v1/alerts/stream"
 
 
+@contextlib.asynccontextmanager
+async def serving(app: FastAPI, port: int) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve the application on ``port``; gives the admin's client on the tenant ``acme``."""
+    app.state.streams = Streams(lambda: (app.state.pool, app.state.clock()))
+    server = Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=2))
+    answering = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells of it by a flag
+        await asyncio.sleep(0.01)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, timeout=120) as client:
+        yield client
+    app.state.streams.end()
+    server.should_exit = True
+    await answering
+
+
 @pytest.fixture
 async def served(app: FastAPI, pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
     """The admin's client of a served application, on the tenant ``acme``."""
     async with pool.acquire() as connection:
         await ensure_admin_key(connection, ADMIN)
-    app.state.streams = Streams(lambda: (app.state.pool, app.state.clock()))
-    port = free_port()
-    server = Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=2))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells of it by a flag
-        await asyncio.sleep(0.01)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, timeout=120) as client:
+    async with serving(app, free_port()) as client:
         body = {"id": "acme", "clock": "event", "privacy": {"min_group": 1}}
         assert (await client.post("/v1/tenants", json=body)).status_code == 201
         yield client
-    app.state.streams.end()
-    server.should_exit = True
-    await serving
 
 
 class Events:
