@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,8 +26,10 @@ from services.leaving import Leaving
 from services.observability import Probes
 from services.server import probing
 from services.settings import SettingError, Settings, load
+from services.waiting import pause
 
 STOP_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 0.5
 
 
 def clock() -> datetime:
@@ -49,8 +52,9 @@ async def serve(settings: Settings) -> None:
             return {"process": "stopping"}
         return waiting if consumer is None else consumer.wrong(clock())
 
-    def told(reason: str) -> None:
-        waiting["postgres"] = reason
+    def told(reason: str, part: str = "postgres") -> None:
+        waiting.clear()
+        waiting[part] = reason
 
     probes = probing(Probes(instruments.registry, ready, clock), settings.host, settings.aggregator_port)
     serving = asyncio.create_task(probes.serve())
@@ -58,7 +62,7 @@ async def serve(settings: Settings) -> None:
         settings.database, name="uptake-aggregator", stop=stop, told=told, lossy=True, max_size=3
     )
     steady = await postgres.wait_for_pool(settings.database, name="uptake-evaluator", stop=stop, max_size=6)
-    shards = await installation.shards(settings.database) or settings.partitions
+    shards = await _shards(settings.database, stop, told)
     consumer = Consumer(pool, settings, shards, owner, clock, instruments)
     evaluator = Evaluator(steady, settings.database, settings, clock, instruments.evaluation_seconds.observe)
 
@@ -75,21 +79,30 @@ async def serve(settings: Settings) -> None:
     periods = Periods.of_settings(settings)
     keeper = Keeper(steady, settings.database, settings.cluster, shards, clock, periods, instruments.kept)
     work = [asyncio.create_task(part.run(stop)) for part in (consumer, evaluator, backtests, measurer, lane, keeper)]
-    stopped = asyncio.create_task(stop.wait())
     try:
-        done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        await leaving.wait(work, STOP_SECONDS)
-        for task in done - {stopped}:
-            task.result()
+        await leaving.see_off(work, STOP_SECONDS)
     finally:
         probes.should_exit = True
         await asyncio.wait([serving], timeout=3)
-        for task in work:
-            task.cancel()
-        await asyncio.wait(work, timeout=2)
         await postgres.close_pool(pool)
         await postgres.close_pool(steady)
+
+
+async def _shards(database: str, stop: asyncio.Event, told: Callable[..., None]) -> int:
+    """Return into how many shards people are divided, waiting until there are tables and topics. ``told`` learns why.
+
+    Raises:
+        asyncio.CancelledError: ``stop`` was set before.
+    """
+    while not stop.is_set():
+        try:
+            if (shards := await installation.shards(database)) is not None:
+                return shards
+            told("they were not made yet: uptake topics", "topics")
+        except postgres.DATABASE_ERRORS as error:
+            told(postgres.reason(error))
+        await pause(stop, LOOK_SECONDS)
+    raise asyncio.CancelledError
 
 
 def main() -> None:

@@ -8,18 +8,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from services.aggregator.domain.power import detectable
 from services.aggregator.domain.scope import EVERYTHING
 from services.aggregator.domain.trial import SWEPT, Lived, Sweep, Trial, known_now, known_then, partial, swept, told
-from services.aggregator.gathering import Ground, histories, policy_of, rollouts, zones
+from services.aggregator.gathering import Ground, ground_of, histories, rollouts
 from services.aggregator.knowing import DAY, ONLY_NOW, Past, on_event_clock
 from services.aggregator.store import backtests as store
 from services.aggregator.store import cohorts as cohort_store
 from services.aggregator.store import evaluation as evaluation_store
-from services.aggregator.store import rules as rule_store
 from services.aggregator.store import silence as silence_store
 from services.aggregator.store.backtests import Taken
 from services.aggregator.watching.watch import watch
@@ -115,12 +114,7 @@ class _Asked(NamedTuple):
 def _asked(request: Mapping[str, Any]) -> _Asked:
     swept = request.get("sweep")
     sweep = None if swept is None else Sweep(swept["rule"], swept["parameter"], swept["values"])
-    return _Asked(request.get("rules") or {}, Days(_day(request, "from"), _day(request, "to")), sweep)
-
-
-def _day(request: Mapping[str, Any], name: str) -> date | None:
-    text = request.get(name)
-    return None if text is None else date.fromisoformat(text)
+    return _Asked(request.get("rules") or {}, Days.of(request), sweep)
 
 
 async def _ground(tx: Connection, tenant: str, asked: _Asked, now: datetime) -> Ground | None:
@@ -129,16 +123,13 @@ async def _ground(tx: Connection, tenant: str, asked: _Asked, now: datetime) -> 
     moment = None if case is None else case.newest if case.settings["clock"] == "event" else now
     if case is None or moment is None:
         return None
-    rules = await rule_store.rules(tx, tenant, asked.drafts)
-    return Ground(
-        tenant,
-        case,
-        policy_of(case),
-        rules if asked.sweep is None or asked.sweep.rule not in rules else asked.sweep.rules(rules),
-        await cohort_store.waves(tx, tenant),
-        await zones(tx, tenant, case),
-        moment,
-        await silence_store.stored(tx, tenant),
+    ground = await ground_of(tx, tenant, case, moment, asked.drafts)
+    rules, sweep = ground.rules, asked.sweep
+    return replace(
+        ground,
+        rules=rules if sweep is None or sweep.rule not in rules else sweep.rules(rules),
+        silences=await silence_store.stored(tx, tenant),
+        real_now=now,
     )
 
 

@@ -29,14 +29,13 @@ from services.aggregator.domain.waves import Connection as Connected
 from services.aggregator.domain.waves import Rollout, connections
 from services.aggregator.gathering import (
     Ground,
+    ground_of,
     heard,
     histories,
     launching,
-    policy_of,
     rollouts,
     time_passed,
     timeless,
-    zones,
 )
 from services.aggregator.leading import Confirm, Leader, Rests, Share
 from services.aggregator.store import alerts as alert_store
@@ -44,7 +43,6 @@ from services.aggregator.store import cohorts as cohort_store
 from services.aggregator.store import evaluation as store
 from services.aggregator.store import evaluations as evaluation_store
 from services.aggregator.store import judging, leading
-from services.aggregator.store import rules as rule_store
 from services.aggregator.store.evaluation import Case
 from services.aggregator.watching.watch import watch
 from services.postgres import CONFLICT, UNAVAILABLE, Connection, Pool, transaction
@@ -203,16 +201,17 @@ async def _evaluate(tx: Connection, tenant: str, now: datetime, *, whole: bool, 
     if case is None:
         return None
     moment = case.newest if case.settings["clock"] == "event" else now
+    waited, since = await judging.take(tx, tenant)
     if moment is None:
         await cohort_store.save_connections(tx, tenant, await timeless(tx, tenant, case))
         await store.done(tx, tenant, case.version, None)
         return Evaluated(case.version, None)
-    waited, since = await judging.take(tx, tenant)
     queued = EVERYTHING if whole else scope_of(waited)
-    ground, scope = await _ground(tx, tenant, case, moment, queued)
+    ground = replace(await ground_of(tx, tenant, case, moment), since=since, real_now=now)
+    ground, scope = await _listened(tx, ground, queued)
     if not complete and (scope.everything or noon_passed(case.as_of, moment, ground.calendar.zone)):
         raise UnreadError(tenant)
-    facts = await _gather(tx, replace(ground, since=since), scope)
+    facts = await _gather(tx, ground, scope)
     decided = await asyncio.to_thread(_decide, ground, facts)
     await cohort_store.save_connections(tx, tenant, decided.connected)
     await evaluation_store.save(tx, tenant, _news(case, queued, decided.evaluations), moment)
@@ -231,17 +230,8 @@ def _news(case: Case, queued: Scope, found: Sequence[Evaluation]) -> Sequence[Ev
     return [each for each in found if each.window_to >= since or queued.holds(each.subject)]
 
 
-async def _ground(tx: Connection, tenant: str, case: Case, now: datetime, queued: Scope) -> tuple[Ground, Scope]:
-    """Return the tenant as it is now, and whom to judge."""
-    ground = Ground(
-        tenant,
-        case,
-        policy_of(case),
-        await rule_store.rules(tx, tenant),
-        await cohort_store.waves(tx, tenant),
-        await zones(tx, tenant, case),
-        now,
-    )
+async def _listened(tx: Connection, ground: Ground, queued: Scope) -> tuple[Ground, Scope]:
+    """Return the tenant with its silences, and whom to judge."""
     silences, changed = await heard(tx, ground)
     ground = replace(ground, silences=silences)
     if changed or time_passed(ground):

@@ -13,7 +13,7 @@ from services.aggregator.domain.rules import change
 from services.aggregator.domain.rules.access import NOT_BY
 from services.aggregator.domain.rules.change import History
 from services.aggregator.domain.rules.judge import Policy
-from services.aggregator.domain.scope import Scope, a_day_began, noon_passed
+from services.aggregator.domain.scope import TENANT, Scope, a_day_began, noon_passed
 from services.aggregator.domain.silence import Silence, blind_from
 from services.aggregator.domain.waves import CHECKPOINTS, Rollout, Wave, connections
 from services.aggregator.domain.waves import Connection as Connected
@@ -21,12 +21,17 @@ from services.aggregator.listening import Ears, listen
 from services.aggregator.measuring.house import zones as zones_of
 from services.aggregator.store import cohorts as cohort_store
 from services.aggregator.store import evaluation as store
+from services.aggregator.store import judging
 from services.aggregator.store import measures as measure_store
+from services.aggregator.store import rules as rule_store
 from services.aggregator.store import silence as silence_store
 from services.aggregator.store import weeks as week_store
 from services.aggregator.store.evaluation import Case
 from services.aggregator.store.weeks import Pair
+from services.metrics.shape import week_of
+from services.metrics.windows import end_of
 from services.postgres import Connection
+from services.rules.pack import Spec
 from services.rules.shape import Rule
 
 DEAF_AFTER: Final = timedelta(minutes=10)
@@ -37,7 +42,8 @@ DEAF_AFTER: Final = timedelta(minutes=10)
 class Ground:
     """A tenant during one evaluation. ``now`` is its time; ``zones``: where its people are.
 
-    ``since``: since when the first waited of whom is judged, None: nobody did.
+    ``since``: since when the first waited of whom is judged, None: nobody did. ``real_now``: what the wall clock shows,
+    by which alerts are delivered; None: nobody asks.
     """
 
     tenant: str
@@ -49,6 +55,7 @@ class Ground:
     now: datetime
     silences: Sequence[Silence] = ()
     since: datetime | None = None
+    real_now: datetime | None = None
 
     @property
     def calendar(self) -> Calendar:
@@ -78,21 +85,39 @@ async def zones(tx: Connection, tenant: str, case: Case) -> list[tzinfo]:
     return zones_of([case.settings["time_zone"], *await measure_store.zones(tx, tenant)])
 
 
+async def ground_of(
+    tx: Connection, tenant: str, case: Case, now: datetime, drafts: Mapping[str, Spec] = rule_store.NO_DRAFTS
+) -> Ground:
+    """Return the tenant at its ``now``, before anybody has listened; ``drafts`` of rules stand before its own."""
+    return Ground(
+        tenant,
+        case,
+        policy_of(case),
+        await rule_store.rules(tx, tenant, drafts),
+        await cohort_store.waves(tx, tenant),
+        await zones(tx, tenant, case),
+        now,
+    )
+
+
 async def heard(tx: Connection, ground: Ground) -> tuple[list[Silence], bool]:
     """Listen; return the tenant's silences, and whether others are known of than before.
 
-    On the wall clock only up to when the log was read, since what is not read yet is not missing.
+    On the wall clock only up to when the log was read, since what is not read yet is not missing. Where a silence waits
+    for its numbers, the tenant waits on.
     """
-    tenant, calendar = ground.tenant, ground.calendar
+    tenant, now = ground.tenant, ground.now
     before = await silence_store.stored(tx, tenant)
-    if not ground.wall:
-        after = await listen(tx, tenant, Ears(calendar, event_clock=True, now=ground.now))
-        return after, after != before
-    drained_at = (await store.log_state(tx)).drained_at
-    if drained_at < ground.now - DEAF_AFTER:
-        return before, False
-    after = await listen(tx, tenant, Ears(calendar, event_clock=False, now=min(ground.now, drained_at)))
-    return after, after != before
+    if ground.wall:
+        now = min(now, (await store.log_state(tx)).drained_at)
+        if now < ground.now - DEAF_AFTER:
+            return before, False
+    week = week_of(ground.calendar.day_of(ground.now), ground.case.settings["first_day_of_week"])
+    ears = Ears(ground.calendar, event_clock=not ground.wall, now=now, week=end_of(week, ground.zones))
+    after, held = await listen(tx, tenant, ears)
+    if held:
+        await judging.queue(tx, tenant, {TENANT}, ground.since)
+    return after, set(after) != set(before)
 
 
 def time_passed(ground: Ground) -> bool:

@@ -54,7 +54,7 @@ class Past:
     async def of(cls, tx: Connection, tenant: str, case: Case) -> Self:
         """Look through what is kept of ``tenant``; from then on ``tx`` sees what is known at the instant set last."""
         zone = case.settings["time_zone"]
-        days, uncertain = await store.prepare(tx, tenant, store.Calendar(zone, case.settings["first_day_of_week"]))
+        days, uncertain = await store.prepare(tx, tenant, zone, case.settings["first_day_of_week"])
         since = datetime.combine(days[0], time.min, ZoneInfo(zone)) if days else store.NEVER
         entered = await store.unsure(tx, tenant, since) if days else {}
         seats = await link_store.seats(tx, [(tenant, user) for user in entered])

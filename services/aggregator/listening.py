@@ -2,47 +2,79 @@
 
 On the wall clock what was once missed is remembered, and an hour counts as quiet only when the log was read up to its
 end. On the event clock silences are a function of what is known now: what comes in later takes their traces away.
+
+What comes in later is heard at once and counted into the numbers of weeks a little after. So a silence in weeks that
+are over is not let go of before all that came in for it is measured: nobody judges what was lost as if it were known.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
 
 from services.aggregator.domain import silence
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.rhythm import HOUR, LEAST_EVENTS, Hours, Time, hour_of, slots_of
 from services.aggregator.domain.silence import Heard, Silence
+from services.aggregator.store import dirty
 from services.aggregator.store import silence as store
 from services.aggregator.store.silence import Source
 from services.postgres import Connection
 
+MOMENT: Final = timedelta.resolution
 QUIET: Final = HOUR
 """A source heard of more recently than this is not looked at: it is not silent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """How a tenant listens: its calendar, its ``now``, and up to when all that was sent is known."""
+    """How a tenant listens: its calendar, up to when all sent is known, and when this week began everywhere."""
 
     calendar: Calendar
     event_clock: bool
     now: datetime
+    week: datetime
 
 
-async def listen(tx: Connection, tenant: str, ears: Ears) -> list[Silence]:
-    """Bring the tenant's silences up to date; return all there ever were."""
+class Listened(NamedTuple):
+    """All silences there ever were. ``held``: one of them only until what came in for it is measured."""
+
+    silences: list[Silence]
+    held: bool = False
+
+
+async def listen(tx: Connection, tenant: str, ears: Ears) -> Listened:
+    """Bring the tenant's silences up to date."""
     known = await store.stored(tx, tenant)
-    found = await store.sources(tx, tenant, ears.now - silence.REACH)
-    sources = [source for source in found if source.events >= LEAST_EVENTS]
+    spoken = await store.sources(tx, tenant, ears.now - silence.REACH)
+    sources = [source for source in spoken if source.events >= LEAST_EVENTS]
     looked_at = sources if ears.event_clock else _quiet(sources, known, ears.now)
     if not looked_at or (ears.event_clock and len(sources) < 2):  # noqa: PLR2004 - alone its time stands still with it
-        return known
+        return Listened(known)
     hours = await store.hours(tx, tenant, [source.name for source in looked_at], ears.now - silence.REACH)
-    after = await asyncio.to_thread(_judge, looked_at, hours, known, ears)
+    found = await asyncio.to_thread(_judge, looked_at, hours, known, ears)
+    held = await _held(tx, tenant, silence.let_go(known, found), ears.week)
+    places = {(each.source, each.since) for each in held}
+    after = [*held, *(each for each in found if (each.source, each.since) not in places)]
     await store.save(tx, tenant, known, after)
-    return after
+    return Listened(after, held=bool(held))
+
+
+async def _held(
+    tx: Connection, tenant: str, let_go: Sequence[tuple[Silence, datetime]], week: datetime
+) -> list[Silence]:
+    """Return the silences for which something came in before this ``week``, and waits to be measured."""
+    return [
+        each
+        for each, since in let_go
+        if since < (end := min(each.until or week, week))
+        and await dirty.reaching(tx, tenant, _day(since), _day(end - MOMENT))
+    ]
+
+
+def _day(instant: datetime) -> date:
+    return instant.astimezone(UTC).date()
 
 
 def _quiet(sources: Sequence[Source], known: Sequence[Silence], now: datetime) -> list[Source]:

@@ -44,6 +44,11 @@ POLL_SECONDS: Final = 0.1
 REST: Final = 1.0
 """After a pass amid a backlog that took t the tenant rests for so many t: folding keeps half of the time."""
 MOST_REST: Final = 10.0
+CALM_REST: Final = 4.0
+MOST_CALM_REST: Final = 1.0
+"""Without a backlog: who comes first is measured at once, who comes meanwhile together."""
+CALM: Final = timedelta(seconds=1)
+"""What is read of the log up to so long ago is no backlog."""
 PATIENCE: Final = timedelta(seconds=5)
 """How long a pass waits for unread events: amid a backlog everybody would be measured again and again."""
 RECORDS_PATIENCE: Final = timedelta(seconds=20)
@@ -110,13 +115,13 @@ class Measurer:
         await confirm()
         self._waiting = {tenant: self._waiting.get(tenant, state.asked_at) for tenant in due}
         for tenant, since in list(self._waiting.items()):
-            drained = state.drained_at >= since
+            calm = state.drained_at >= min(since, state.asked_at - CALM)
             if (
-                (drained or state.asked_at - since >= PATIENCE)
+                (calm or state.asked_at - since >= PATIENCE)
                 and not stop.is_set()
                 and self._rests.over(tenant, perf_counter())
             ):
-                await self._measure_alone(tenant, now, state.asked_at - RECORDS_PATIENCE, calm=drained)
+                await self._measure_alone(tenant, now, state.asked_at - RECORDS_PATIENCE, calm=calm)
                 del self._waiting[tenant]
                 await confirm()
 
@@ -134,7 +139,8 @@ class Measurer:
             trace = not isinstance(error, (OvertakenError, *UNAVAILABLE))
             log.warning("measuring tenant %s failed: %s", tenant, error, exc_info=trace, extra={"tenant": tenant})
         else:
-            seconds = 0.0 if calm else min(REST * (perf_counter() - started), MOST_REST)
+            rest, most = (CALM_REST, MOST_CALM_REST) if calm else (REST, MOST_REST)
+            seconds = min(rest * (perf_counter() - started), most)
             self._rests.done(tenant, perf_counter(), max(seconds, self._least))
 
     async def measure(self, tenant: str, now: datetime, *, records: float = PASS_SECONDS, hurry: bool = False) -> bool:
@@ -155,7 +161,7 @@ class Measurer:
             until = min(until, perf_counter() + records)
             complete = records > 0 and await self._measure(house, until, records=True, hurry=hurry)
             await self._hide(house)
-        await self._finish(house, now, complete=complete)
+        await self._finish(house, complete=complete)
         self._observe(perf_counter() - started)
         return True
 
@@ -183,7 +189,7 @@ class Measurer:
             await dirty.unpack(tx, tenant)
             measured = await houses.calendar(tx, tenant, case, before, now)
             if before.cut is None:
-                if measured == before and not await dirty.anything(tx, tenant):
+                if measured == before and not (houses.goes_on(case, before) or await dirty.anything(tx, tenant)):
                     return None
                 measured = await store.begin(tx, tenant, measured, now)
             house = houses.house_of(
@@ -193,6 +199,7 @@ class Measurer:
                 now if case.settings["clock"] == "wall" else before.as_of,
                 zones=houses.zones([case.settings["time_zone"], *await store.zones(tx, tenant)]),
                 counted=await store.weeks_known(tx, tenant, measured.known_at or now),
+                as_of=houses.moment_of(case, now) if before.cut is None else before.as_of,
             )
             new = [(Subject("tenant", mark), span) for mark, span in houses.newly(house, before)]
             await dirty.queue(tx, tenant, house.cut, new)
@@ -273,14 +280,14 @@ class Measurer:
         async with transaction(self._pool) as tx:
             measured = await store.lock(tx, house.tenant)
             if measured.cut == house.cut:
-                await store.reached(tx, house.tenant)
+                await store.reached(tx, house.tenant, house.as_of)
 
-    async def _finish(self, house: House, now: datetime, *, complete: bool) -> None:
+    async def _finish(self, house: House, *, complete: bool) -> None:
         async with transaction(self._pool) as tx:
             measured = await store.lock(tx, house.tenant)
             case = await store.case(tx, house.tenant)
             if case is not None and measured.cut == house.cut:
-                await store.finish(tx, house.tenant, houses.moment_of(case, now), complete=complete)
+                await store.finish(tx, house.tenant, complete=complete)
             self._hook("in_finish")
 
 

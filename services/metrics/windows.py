@@ -39,9 +39,14 @@ def end_of(end: date, zones: Iterable[tzinfo] = (UTC,)) -> datetime:
     return max(datetime.combine(end, time.min, zone).astimezone(UTC) for zone in zones)
 
 
+def final_at(end: datetime) -> datetime:
+    """Return from when on a window that ended at ``end`` is expected to stay as it is."""
+    return end + EVALUATION_DELAY + GRACE
+
+
 def is_final(end: datetime, now: datetime) -> bool:
     """Tell whether a window that ended at ``end`` is expected to stay as it is."""
-    return now >= end + EVALUATION_DELAY + GRACE
+    return now >= final_at(end)
 
 
 def state(end: datetime, now: datetime, revision: int) -> State:

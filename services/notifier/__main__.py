@@ -79,13 +79,15 @@ async def serve(settings: Settings) -> None:
             return waiting
         return {} if planner.healthy else {"planner": "it has not read the alerts"}
 
-    def reached(reason: str) -> None:
-        waiting["postgres"] = reason
-
     probes = probing(Probes(instruments.registry, ready, clock), settings.host, settings.notifier_port)
     serving = asyncio.create_task(probes.serve())
     pool = await postgres.wait_for_pool(
-        settings.database, name="uptake-notifier", stop=stop, told=reached, max_size=CONNECTIONS, statement_seconds=20.0
+        settings.database,
+        name="uptake-notifier",
+        stop=stop,
+        told=lambda reason: waiting.update(postgres=reason),
+        max_size=CONNECTIONS,
+        statement_seconds=20.0,
     )
     changed, published, planned = Bell(), Bell(), Bell()
     planner = Planner(pool, told, clock, planned)
@@ -104,7 +106,7 @@ async def serve(settings: Settings) -> None:
                 refresh(pool, seal, told["alertmanager"].send, clock, stop),
             )
         ]
-        await _until_left(work, leaving)
+        await leaving.see_off(work, STOP_SECONDS)
     finally:
         probes.should_exit = True
         await asyncio.wait([serving], timeout=3)
@@ -120,19 +122,6 @@ async def _seal(pool: postgres.Pool, settings: Settings, stop: asyncio.Event) ->
         if stop.is_set():
             raise asyncio.CancelledError
         await asyncio.sleep(0.5)
-
-
-async def _until_left(work: list[asyncio.Task[None]], leaving: Leaving) -> None:
-    asked = asyncio.create_task(leaving.asked.wait())
-    done, _ = await asyncio.wait([*work, asked], return_when=asyncio.FIRST_COMPLETED)
-    leaving.asked.set()
-    await leaving.wait(work, STOP_SECONDS)
-    for task in work:
-        task.cancel()
-    await asyncio.wait(work, timeout=2)
-    for task in work:
-        if task in done:
-            task.result()
 
 
 def main() -> None:

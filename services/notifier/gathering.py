@@ -5,10 +5,9 @@ A constant number of statements, however many alerts and people there are.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from functools import cached_property
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -20,9 +19,8 @@ from services.hearing.looking import Staff, staff
 from services.hearing.owing import owed
 from services.hearing.shape import Alert, Company, Told
 from services.hearing.store import House, Profile
-from services.metrics.calendar import local_day
 from services.notifier.domain.shape import Subscription
-from services.notifier.store import standing
+from services.notifier.store import changes, standing
 from services.notifier.store import told as memory
 from services.postgres import Connection
 
@@ -33,7 +31,10 @@ Found = Mapping[str, tuple[Alert, bool]]
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """All that is known. ``alerts``: with whether the subscription asked for such; ``told``: by alert and recipient."""
+    """All that is known. ``alerts``: with whether the subscription asked for such; ``told``: by alert and recipient.
+
+    ``day``: the tenant's, of which the directory is.
+    """
 
     subscription: Subscription
     options: PeopleOptions
@@ -124,7 +125,7 @@ class Scene:
 
 async def gather(tx: Connection, of: Subscription, alerts: Found, house: House, now: datetime) -> Scene:
     """Return what must be known of ``alerts`` to tell of them at ``now``."""
-    day = local_day(now.astimezone(UTC), ZoneInfo(house.time_zone))
+    day = (await changes.house(tx, of.tenant)).today(now)
     told = await memory.told(tx, of, alerts)
     hearing = [person for some in told.values() for person in some]
     known = await staff(tx, of.tenant, house, [alert for alert, _ in alerts.values()], day, hearing)

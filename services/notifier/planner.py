@@ -62,8 +62,8 @@ class Planner:
             behind = await subscriptions.behind(connection)
         planned = [await self._alone(self.plan, *each, now) for each in behind]
         if self._looked_at is None or now - self._looked_at >= DUE_EVERY:
+            await self._round_of_due(self._looked_at, now)
             self._looked_at = now
-            await self._round_of_due(now)
         return any(planned)
 
     async def _alone(self, work: Work, tenant: str, subscription: str, now: datetime) -> bool:
@@ -104,9 +104,10 @@ class Planner:
         self._planned.ring()
         return True
 
-    async def _round_of_due(self, now: datetime) -> None:
+    async def _round_of_due(self, after: datetime | None, now: datetime) -> None:
         kinds = [kind for kind, way in self._ways.items() if way.due is not None]
         async with self._pool.acquire() as connection:
+            await subscriptions.tell_rules_of_hours(connection, after, now)
             active = await subscriptions.active(connection, kinds) if kinds else []
         for each in active:
             await self._alone(self.plan_due, *each, now)

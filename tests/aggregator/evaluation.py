@@ -1,7 +1,7 @@
-"""Evaluators for tests: made, run beside each other, and waited for."""
+"""Evaluators for tests: made, and run beside each other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -28,12 +28,6 @@ async def running(*evaluators: Evaluator) -> AsyncIterator[list[asyncio.Event]]:
         for stop in stops:
             stop.set()
         await asyncio.gather(*tasks)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - the condition lives in Postgres
-            await asyncio.sleep(0.02)
 
 
 async def evaluated(pool: Pool, tenant: str = TENANT) -> bool:

@@ -54,10 +54,12 @@ class Office:
             await add_person(tx, user, shards=SHARDS, **{"licensed_from": date(2026, 1, 1), **values})
             await soil(tx, user)
 
-    def act(self, user: str | None, when: datetime, kind: str = "crm.record.updated", **data: Any) -> None:
+    def act(
+        self, user: str | None, when: datetime, kind: str = "crm.record.updated", *, source: str = "/crm", **data: Any
+    ) -> None:
         self.number += 1
         data = {"origin": "ui", "environment": "production", **data}
-        self.log.append(event(self.number, user, when, kind, **data))
+        self.log.append({**event(self.number, user, when, kind, **data), "source": source})
 
     async def fold(self) -> None:
         await settled(self.pool, self.shards)

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
-from services.aggregator.store.arrays import dates, floats, instants, integers, optional, texts, uuids
+from services.aggregator.store.arrays import dates, instants, numbers, optional, texts, uuids
 from services.postgres import Pool
 
 NASTY = ["", "null", "NULL", '"', "\\", '\\"', "{", "}", "a,b", ' spaced "', "\t\n\x01\x1f", "ü€😀", "'", "{}", '","']
@@ -21,12 +21,12 @@ async def test_texts_and_nulls_come_back_as_they_are(pool: Pool) -> None:
 
 async def test_integers_and_nulls_come_back_as_they_are(pool: Pool) -> None:
     for given in ([], [0], [None], [-(2**63), None, 2**63 - 1]):
-        assert await pool.fetchval("select $1::text::bigint[]", integers(given)) == given
+        assert await pool.fetchval("select $1::text::bigint[]", numbers(given)) == given
 
 
 async def test_fractions_and_nulls_come_back_to_the_last_digit(pool: Pool) -> None:
     for given in ([], [0.0], [None], [1 / 3, None, 5e-324, 1e-5, 1.0, 0.1 + 0.2]):
-        assert await pool.fetchval("select $1::text::float8[]", floats(given)) == given
+        assert await pool.fetchval("select $1::text::float8[]", numbers(given)) == given
 
 
 async def test_dates_and_identities_come_back_as_they_are(pool: Pool) -> None:

@@ -21,9 +21,10 @@ from services.aggregator.store import dirty
 from services.aggregator.store.leading import EVALUATOR, MEASURER
 from services.child import free_port
 from services.postgres import Pool
-from tests.aggregator.evaluation import SETTINGS, evaluated, running, until
+from tests.aggregator.evaluation import SETTINGS, evaluated, running
 from tests.aggregator.settle import settle, tick
 from tests.aggregator.world import World, crew, later
+from tests.crew import until
 
 ROOT = Path(__file__).parents[2]
 TENANTS = [f"tenant-{number}" for number in range(12)]
@@ -225,6 +226,7 @@ def another(database: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 async def test_the_tenants_of_a_killed_evaluator_are_taken_over_and_no_alert_opens_twice(
     pool: Pool, database: str, another: subprocess.Popen[bytes]
 ) -> None:
+    await pool.execute("insert into installation values ('shards', '12')")
     for tenant in TENANTS:
         await settle(pool, World(crew(1)), later(0), tenant)
     ours = Noting(pool, database)

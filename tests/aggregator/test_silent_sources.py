@@ -160,6 +160,20 @@ async def test_what_is_not_read_yet_is_not_missing(pool: Pool) -> None:
     assert await judged(pool, worked(later(16, 12), LOST), later(16, 12)) == {"watermark-stalled": "open"}
 
 
+async def test_silences_that_stay_as_they_are_let_nobody_be_judged_anew(pool: Pool) -> None:
+    world, few = worked(later(15, 18), LOST), World(CREW)
+    few.came.update({user: world.came[user] for user in EARLY})
+    await settle(pool, worked(later(14)), later(14), clock="wall")
+    await write_facts(pool, world, later(15, 18))
+    await hear(pool, world)
+    await hear(pool, few, "api")
+    each = evaluator(pool)
+    found = [await each.evaluate(TENANT, later(15, 18) + timedelta(minutes=n)) for n in range(2)]
+
+    assert await states(pool) == ["silent", "silent"]
+    assert [evaluated and evaluated.scope.everything for evaluated in found] == [True, False]
+
+
 async def test_the_alert_is_as_it_is_published(pool: Pool) -> None:
     await settle(pool, worked(later(14)), later(14), clock="wall")
     await judged(pool, worked(later(15, 18), LOST), later(15, 18))

@@ -118,6 +118,28 @@ async def test_what_is_not_taken_is_tried_again_under_the_same_id_until_it_is(
     assert await _one(pool, "select count(*) from to_judge") == 2  # when it began to fail, and when it was well again
 
 
+async def test_the_rules_are_told_of_each_hour_that_nothing_arrives(pool: Pool, desk: Desk, clock: Clock) -> None:
+    async with pool.acquire() as connection:
+        for name in ("one", "two", "well"):
+            await subscribe(connection, name, "http://127.0.0.1:1/")
+        await connection.execute("update subscription set failing_since = $1 where id <> 'well'", NOON)
+
+    async def told(minutes: float) -> int:
+        clock.now = NOON + timedelta(minutes=minutes)
+        await desk.plan()
+        return int(await _one(pool, "with told as (delete from to_judge returning 1) select count(*) from told"))
+
+    hours = {minutes: await told(minutes) for minutes in (59, 60.5, 61, 90, 120, 122, 180)}
+    again = Desk(pool, clock)
+    await again.plan()
+    begun = await told(180)
+    await pool.execute("update subscription set state = 'paused'")
+
+    assert hours == {59: 0, 60.5: 0, 61: 1, 90: 0, 120: 0, 122: 1, 180: 0}
+    assert begun == 1, "who begins does not know what was told"
+    assert await told(300) == 0
+
+
 async def test_a_message_that_never_arrives_is_given_up_at_once_and_says_nothing_of_others(
     pool: Pool, desk: Desk, clock: Clock
 ) -> None:

@@ -80,6 +80,17 @@ async def _at(office: Office, at: Any, user: str = "ada", **columns: Any) -> lis
     return await office.at(at)
 
 
+async def test_on_the_event_clock_the_directory_is_that_of_the_day_it_is_there(office: Office) -> None:
+    await office.run("update tenant set clock = 'event'")
+    await office.run("insert into tally (tenant, shard, newest) values ('acme', 0, $1)", berlin(2, 9) - timedelta(60))
+    await moves(office, "ada", "max", berlin(2, 9).date() - timedelta(30))
+
+    await office.opens(berlin(2, 10), **NAMED)
+    (letter,) = await office.through(berlin(2, 10), berlin(2, 11))
+
+    assert letter.to == "mia"
+
+
 async def test_twelve_people_are_one_message_with_twelve_lines(office: Office) -> None:
     for user in ["ada", *(f"p{number:02}" for number in range(11))]:
         await office.opens(berlin(2, 18, 30), user, **NAMED)

@@ -234,5 +234,19 @@ def _settle(heard: Heard, silence: Silence) -> Silence:
     return silence._replace(seen=seen, state=FILLED_UP if filled else silence.state)
 
 
+def let_go(before: Iterable[Silence], after: Iterable[Silence]) -> list[tuple[Silence, datetime]]:
+    """Return those of ``before`` of whose time not all is unknown any more ``after``, with where that begins."""
+    blind = sorted(each for each in after if each.blind)
+    found: list[tuple[Silence, datetime]] = []
+    for each in before:
+        start = each.since
+        for other in blind:
+            if other.source == each.source and other.since <= start:
+                start = max(start, other.until or _END)
+        if each.blind and start < (each.until or _END):
+            found.append((each, start))
+    return found
+
+
 def _holds(one: Silence, other: Silence) -> bool:
     return one.since <= other.since and (one.until is None or other.since < one.until)

@@ -37,7 +37,8 @@ EVERYTHING: Final = ""
 class House:
     """A tenant during one pass. ``cut``: what was queued until then belongs to it; ``known_at``: of what it finds.
 
-    ``queued_at``: since when what is measured now has waited; what follows from it has waited as long.
+    ``queued_at``: since when what is measured now has waited; what follows from it has waited as long. ``as_of``: the
+    tenant's now at the cut: nothing that happened until then is left out, though time goes on while it is measured.
     ``weeks``: which there are; None: on the event clock, before the first event.
 
     ``settled_at``: up to which instant windows had become final for whoever looked before; None: none had. ``counted``:
@@ -59,6 +60,7 @@ class House:
     told_from: date | None = None
     people_from: date | None = None
     wall: bool = False
+    as_of: datetime | None = None
 
     def stands(self, week: date) -> bool:
         """Tell whether what was counted of ``week`` stays: of what it was made of, not all is kept.
@@ -112,6 +114,11 @@ def zones(names: Iterable[str]) -> list[tzinfo]:
 def moment_of(case: Case, now: datetime) -> datetime | None:
     """Return the tenant's now; None: on the event clock, before its first event."""
     return now if case.settings["clock"] == "wall" else case.newest
+
+
+def goes_on(case: Case, before: Measured) -> bool:
+    """Tell whether the tenant's time is its events', and one of them came since ``before``."""
+    return case.settings["clock"] == "event" and case.newest is not None and case.newest != before.as_of
 
 
 def today(case: Case, now: datetime) -> date | None:

@@ -15,7 +15,7 @@ import msgspec
 
 from schemas.events import EventData
 from services.aggregator.domain.facts import Claimed, Mark, Seen, as_instant_of_hour, tells_of_record
-from services.aggregator.store.arrays import dates, instants, integers, texts
+from services.aggregator.store.arrays import dates, instants, numbers, texts
 from services.aggregator.store.copying import DIALECT, NOTHING, are_plain, quoted, spelled, stream
 from services.postgres import CheckViolationError, Connection
 
@@ -111,7 +111,7 @@ async def count_hours(tx: Connection, shard: int, seen: Mapping[tuple[str, str],
         texts([tenant for tenant, _, _, _ in rows]),
         texts([source for _, source, _, _ in rows]),
         instants([as_instant_of_hour(hour) for _, _, hour, _ in rows]),
-        integers([count for _, _, _, count in rows]),
+        numbers([count for _, _, _, count in rows]),
     )
 
 

@@ -13,13 +13,8 @@ EXACT: Final = 1 << 53
 """PostgreSQL multiplies intervals as floating-point numbers."""
 
 
-def integers(values: Sequence[int | None]) -> str:
-    """Return an array of integers and nulls."""
-    return "{" + str(list(values))[1:-1].replace("None", "null") + "}"
-
-
-def floats(values: Sequence[float | None]) -> str:
-    """Return an array of finite numbers and nulls, each to its last digit."""
+def numbers(values: Sequence[float | None]) -> str:
+    """Return an array of nulls and of integers or finite fractions, each to its last digit."""
     return "{" + str(list(values))[1:-1].replace("None", "null") + "}"
 
 
@@ -50,7 +45,7 @@ def uuids(values: Iterable[bytes]) -> str:
 
 def instants(values: Sequence[datetime | None]) -> str:
     """Return an array of microseconds since 1970-01-01."""
-    return integers([None if value is None else microseconds(value) for value in values])
+    return numbers([None if value is None else microseconds(value) for value in values])
 
 
 def microseconds(instant: datetime) -> int:

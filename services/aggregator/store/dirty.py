@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from schemas.statements import OF_RECORDS
 from services.aggregator.domain.measures import Span, Subject
+from services.metrics.records import AFTERMATH
 from services.postgres import Connection, Pool, Row
 
 
@@ -81,6 +82,19 @@ async def records_wait(connection: Connection, tenant: str, since: datetime) -> 
     """Tell whether something of records has waited since before ``since``."""
     sql = f"select exists (select from dirty where tenant = $1 and queued_at < $2 and {OF_RECORDS})"
     return bool(await connection.fetchval(sql, tenant, since))
+
+
+# A change without an end was put off by as much as it reaches back, see ``measuring.records``.
+_REACHING: Final = """
+select exists (select from dirty where tenant = $1 and kind <> 'week' and queued_at < 'infinity'
+  and (low is null or low - case when kind = 'record' and high is null then $4::int else 0 end <= $3)
+  and (high is null or high >= $2))
+"""
+
+
+async def reaching(connection: Connection, tenant: str, first: date, last: date) -> bool:
+    """Tell whether anything waits that changed on the days from ``first`` to ``last``."""
+    return bool(await connection.fetchval(_REACHING, tenant, first, last, AFTERMATH.days))
 
 
 async def weeks_waiting(connection: Connection, tenant: str, cut: datetime) -> list[Waiting]:

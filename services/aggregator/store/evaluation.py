@@ -13,16 +13,17 @@ from services.postgres import Connection
 
 _DUE: Final = """
 WITH seen AS (SELECT tenant, sum(version)::bigint AS version, max(newest) AS newest FROM tally GROUP BY tenant)
-SELECT s.tenant
-FROM seen s
-JOIN tenant t ON t.id = s.tenant
-LEFT JOIN evaluation e ON e.tenant = s.tenant
-WHERE e.version IS DISTINCT FROM s.version
-   OR EXISTS (SELECT FROM to_judge j WHERE j.tenant = s.tenant)
-   OR (t.clock = 'wall' AND (e.as_of IS NULL OR e.as_of <= $1::timestamptz - interval '60 seconds'))
-   OR EXISTS (SELECT FROM alert a WHERE a.tenant = s.tenant
-        AND a.due_at <= CASE WHEN t.clock = 'wall' THEN $1::timestamptz ELSE s.newest END)
-ORDER BY e.evaluated_at NULLS FIRST, s.tenant
+SELECT t.id AS tenant
+FROM tenant t
+LEFT JOIN seen s ON s.tenant = t.id
+LEFT JOIN evaluation e ON e.tenant = t.id
+WHERE EXISTS (SELECT FROM to_judge j WHERE j.tenant = t.id)
+   OR s.tenant IS NOT NULL AND (
+        e.version IS DISTINCT FROM s.version
+        OR (t.clock = 'wall' AND (e.as_of IS NULL OR e.as_of <= $1::timestamptz - interval '60 seconds'))
+        OR EXISTS (SELECT FROM alert a WHERE a.tenant = t.id
+            AND a.due_at <= CASE WHEN t.clock = 'wall' THEN $1::timestamptz ELSE s.newest END))
+ORDER BY e.evaluated_at NULLS FIRST, t.id
 """
 
 

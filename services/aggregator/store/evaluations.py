@@ -8,7 +8,7 @@ import msgspec
 
 from services.aggregator.domain.alerts import alert_id, plain
 from services.aggregator.domain.findings import Evaluation
-from services.aggregator.store.arrays import dates, floats, integers, optional, texts
+from services.aggregator.store.arrays import dates, numbers, optional, texts
 from services.postgres import Connection
 
 PART: Final = 5_000
@@ -49,12 +49,12 @@ def _columns(tenant: str, rows: Sequence[Evaluation]) -> tuple[str, ...]:
         texts([each.subject.key for each in rows]),
         dates([each.window_to for each in rows]),
         dates([each.window_from for each in rows]),
-        integers([each.version for each in rows]),
+        numbers([each.version for each in rows]),
         texts([each.outcome.value for each in rows]),
         optional([each.reason for each in rows]),
-        integers([each.num for each in rows]),
-        integers([each.den for each in rows]),
+        numbers([each.num for each in rows]),
+        numbers([each.den for each in rows]),
         optional([None if each.baseline is None else _json(plain(each.baseline)).decode() for each in rows]),
-        floats([None if each.p is None else float(each.p) for each in rows]),
+        numbers([None if each.p is None else float(each.p) for each in rows]),
         optional([None if each.fingerprint is None else alert_id(tenant, each.fingerprint) for each in rows]),
     )

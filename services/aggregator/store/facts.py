@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from services.aggregator.domain.facts import Activity, PersonDayKey, Seen
 from services.aggregator.domain.windows import REACH, PersonDay
-from services.aggregator.store.arrays import instants, integers, texts, uuids
+from services.aggregator.store.arrays import instants, numbers, texts, uuids
 from services.postgres import Connection, Pool, UniqueViolationError
 
 _CLAIM: Final = """
@@ -125,7 +125,7 @@ async def claim(tx: Connection, identities: Sequence[bytes], marks: Sequence[int
         RacedError: nothing was claimed; whoever asks again, in a new transaction, sees what was claimed meanwhile.
     """
     try:
-        rows = await tx.fetch(_CLAIM, uuids(identities), integers(marks), on)
+        rows = await tx.fetch(_CLAIM, uuids(identities), numbers(marks), on)
     except UniqueViolationError as error:
         raise RacedError(str(error)) from error
     return {row["n"]: row["first"] for row in rows}
@@ -139,11 +139,11 @@ async def add(tx: Connection, folded: Mapping[PersonDayKey, Activity], *, apart:
         _ADD_APART if apart else _ADD,
         texts([key.tenant for key in keys]),
         texts([key.user for key in keys]),
-        integers([key.day for key in keys]),
-        integers([fact.events for fact in facts]),
-        integers([fact.logins for fact in facts]),
-        integers([fact.actions for fact in facts]),
-        integers([fact.qualifying for fact in facts]),
+        numbers([key.day for key in keys]),
+        numbers([fact.events for fact in facts]),
+        numbers([fact.logins for fact in facts]),
+        numbers([fact.actions for fact in facts]),
+        numbers([fact.qualifying for fact in facts]),
         instants([fact.first_at for fact in facts]),
         instants([fact.last_at for fact in facts]),
         instants([fact.first_login_at for fact in facts]),
@@ -159,7 +159,7 @@ async def beside(tx: Connection, days: Sequence[tuple[str, str, int]]) -> list[t
         _BESIDE,
         texts([day[0] for day in days]),
         texts([day[1] for day in days]),
-        integers([day[2] for day in days]),
+        numbers([day[2] for day in days]),
         REACH,
     )
     found: list[tuple[list[int], list[int]]] = [([], [])] * len(days)
@@ -187,8 +187,8 @@ async def between(tx: Connection, spans: Sequence[tuple[str, str, int, int]]) ->
         _BETWEEN,
         texts([span[0] for span in spans]),
         texts([span[1] for span in spans]),
-        integers([span[2] for span in spans]),
-        integers([span[3] for span in spans]),
+        numbers([span[2] for span in spans]),
+        numbers([span[3] for span in spans]),
     )
     found = {row["n"]: (row["active"], row["logged_in"] or []) for row in rows}
     return [found.get(n, ([], [])) for n in range(len(spans))]

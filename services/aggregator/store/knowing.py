@@ -127,20 +127,13 @@ class Uncertain(NamedTuple):
     kept_from: date | None
 
 
-class Calendar(NamedTuple):
-    """When days and weeks begin."""
-
-    zone: str
-    first_day_of_week: int
-
-
-async def prepare(tx: Connection, tenant: str, calendar: Calendar) -> tuple[list[date], Uncertain]:
+async def prepare(tx: Connection, tenant: str, zone: str, first_day_of_week: int) -> tuple[list[date], Uncertain]:
     """Look through what came late; return the days on which something of the past became known, and what is unsure."""
     await tx.execute(_LATE)
-    await tx.execute(_LATE_DAYS, tenant, calendar.zone)
-    await tx.execute(_LATE_ACTIVITY, tenant, calendar.zone)
-    days = [row["day"] for row in await tx.fetch(_REWRITTEN, tenant, *calendar)]
-    return days, Uncertain(*await tx.fetchrow(_UNCERTAIN, tenant, calendar.zone))
+    await tx.execute(_LATE_DAYS, tenant, zone)
+    await tx.execute(_LATE_ACTIVITY, tenant, zone)
+    days = [row["day"] for row in await tx.fetch(_REWRITTEN, tenant, zone, first_day_of_week)]
+    return days, Uncertain(*await tx.fetchrow(_UNCERTAIN, tenant, zone))
 
 
 async def unsure(tx: Connection, tenant: str, since: datetime) -> dict[str, datetime]:

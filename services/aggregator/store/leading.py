@@ -1,6 +1,6 @@
 """The locks of those who lead in a cluster: one for each part of what is led, and one that all who take part hold.
 
-A lock lives as long as its session. So the session must not outlive a frozen or lost process.
+A lock lives as long as its session. So the session must not outlive a frozen process.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,13 +17,12 @@ _MEMBERS: Final = 1 << 16
 
 _SESSION: Final = """
 SELECT set_config('idle_session_timeout', '60s', false), set_config('statement_timeout', '10s', false),
-       set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
-       set_config('tcp_keepalives_count', '3', false), pg_advisory_lock_shared($1, $2)
+       pg_advisory_lock_shared($1, $2)
 """
 
 
 async def join(connection: Connection, lock: int) -> None:
-    """Take part, until the session ends; make Postgres end it soon after its process is gone or frozen."""
+    """Take part, until the session ends; make Postgres end it soon after its process is frozen."""
     await connection.fetchrow(_SESSION, lock, _MEMBERS)
 
 

@@ -36,17 +36,23 @@ class Case(NamedTuple):
     waves: bool
 
 
+# Weeks are over, judged and final at full quarters of an hour, wherever anybody is.
 _DUE: Final = """
 select t.id from tenant t left join measured m on m.tenant = t.id
 where exists (select from dirty d where d.tenant = t.id and d.queued_at < 'infinity') or m.cut is not null
   or (m.tenant is not null and coalesce(m.until, timestamptz '-infinity') <=
     case when t.clock = 'wall' then $1::timestamptz else (select max(newest) from tally where tenant = t.id) end)
+  or (t.clock = 'event' and m.as_of < (
+    select date_bin('15 minutes', max(newest), timestamptz 'epoch') from tally where tenant = t.id))
 order by m.measured_at nulls first, t.id
 """
 
 
 async def due(connection: Connection, now: datetime) -> list[str]:
-    """Return the tenants of whom something waits, and those whose newest week is over; who waits longest first."""
+    """Return the tenants of whom something waits, and those whose newest week is over; who waits longest first.
+
+    On the event clock also those whose time went on by itself: the rules ask how far it had come when all was measured.
+    """
     return [row["id"] for row in await connection.fetch(_DUE, now)]
 
 
@@ -88,8 +94,8 @@ async def begin(tx: Connection, tenant: str, calendar: Measured, known_at: datet
 
 
 _FINISH: Final = """
-update measured set as_of = $2, through = case when $3 then cut else through end, cut = null,
-  measured_at = clock_timestamp() where tenant = $1
+update measured set through = case when $2 then cut else through end, cut = null, measured_at = clock_timestamp()
+where tenant = $1
 """
 _WEEKS: Final = """
 insert into measured_week (tenant, week, known_at)
@@ -105,17 +111,17 @@ async def _note_weeks(tx: Connection, tenant: str) -> None:
         await judging.queue(tx, tenant, {Subject(ALL, "")})
 
 
-async def finish(tx: Connection, tenant: str, as_of: datetime | None, *, complete: bool) -> None:
+async def finish(tx: Connection, tenant: str, *, complete: bool) -> None:
     """Write down that a pass is over; ``complete``: and everybody counted in who was queued until the cut."""
     if complete:
         await _note_weeks(tx, tenant)
-    await tx.execute(_FINISH, tenant, as_of, complete)
+    await tx.execute(_FINISH, tenant, complete)
 
 
-async def reached(tx: Connection, tenant: str) -> None:
-    """Write down that every person was measured who was queued until the cut, and counted in."""
+async def reached(tx: Connection, tenant: str, as_of: datetime | None) -> None:
+    """Write down that every person was measured who was queued until the cut, and counted in; ``as_of``: its now."""
     await _note_weeks(tx, tenant)
-    await tx.execute("update measured set through = cut where tenant = $1", tenant)
+    await tx.execute("update measured set through = cut, as_of = $2 where tenant = $1", tenant, as_of)
 
 
 async def weeks_known(tx: Connection, tenant: str, known_at: datetime) -> set[date]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from services.postgres import Connection
 from services.rules.drafts import amid
 from services.rules.pack import DEFAULT, Spec, Version, merged
 from services.rules.shape import Rule
 
+NO_DRAFTS: Final[Mapping[str, Spec]] = MappingProxyType({})
 
-async def rules(tx: Connection, tenant: str, drafts: Mapping[str, Spec] = MappingProxyType({})) -> Mapping[str, Rule]:
+
+async def rules(tx: Connection, tenant: str, drafts: Mapping[str, Spec] = NO_DRAFTS) -> Mapping[str, Rule]:
     """Return every rule of ``tenant`` by id, those that are switched off as well.
 
     ``drafts`` stand in the place of the newest versions, as those that would follow them.

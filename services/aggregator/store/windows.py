@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from services.aggregator.domain.directory import Licence, Spell, terms_of
 from services.aggregator.domain.windows import Row, Term
-from services.aggregator.store.arrays import integers, texts
+from services.aggregator.store.arrays import numbers, texts
 from services.postgres import Connection, Pool
 
 Person: TypeAlias = tuple[str, str]
@@ -47,9 +47,9 @@ async def add(tx: Connection, shard: int, rows: Sequence[tuple[Row, list[int]]])
         texts([row.tenant for row in keys]),
         texts([row.dimension for row in keys]),
         texts([row.key for row in keys]),
-        integers([row.days for row in keys]),
-        integers([row.day for row in keys]),
-        *(integers([values[field] for _, values in rows]) for field in range(6)),
+        numbers([row.days for row in keys]),
+        numbers([row.day for row in keys]),
+        *(numbers([values[field] for _, values in rows]) for field in range(6)),
     )
 
 

@@ -18,7 +18,6 @@ from services.notifier.ways import Send
 STARTTLS: Final = "starttls"
 TLS: Final = "tls"
 PLAIN: Final = "none"
-SECURITIES: Final = (STARTTLS, TLS, PLAIN)
 _ONE_LINE: Final = 200
 _FOR_GOOD: Final = 500
 """A mail server that answers so of a recipient will not answer otherwise (RFC 5321, 4.2.1)."""

@@ -1,6 +1,6 @@
 """Subscriptions as the notifier finds them: which are behind, and how their messages fare."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from schemas.subscriptions import filter_of
@@ -8,6 +8,8 @@ from services.notifier.domain.shape import Subscription
 from services.postgres import Connection
 
 MOST_AT_ONCE: Final = 200
+SKEW: Final = timedelta(minutes=1)
+"""Who judges may have a clock that is behind: an hour that has passed here has passed there so much later."""
 KEY_GONE: Final = "the key that made it was revoked or has expired"
 
 _BEHIND: Final = f"""
@@ -25,6 +27,12 @@ update subscription set failing_since = null where tenant = $1 and id = $2 and f
 """
 _UNWELL: Final = """
 update subscription set failing_since = $3 where tenant = $1 and id = $2 and failing_since is null returning 1
+"""
+_STILL_UNWELL: Final = """
+insert into to_judge (tenant, kind, key)
+select distinct tenant, 'tenant', 'all' from subscription
+where state <> 'paused' and div(extract(epoch from $2 - failing_since), 3600)
+  > greatest(div(extract(epoch from coalesce($1, failing_since) - failing_since), 3600), 0)
 """
 _ACTIVE: Final = "select tenant, id from subscription where state = 'active' and kind = any($1) order by tenant, id"
 
@@ -90,6 +98,11 @@ async def switch_off(tx: Connection, tenant: str, subscription: str, reason: str
         reason,
         now,
     )
+
+
+async def tell_rules_of_hours(connection: Connection, after: datetime | None, until: datetime) -> None:
+    """Have those judged anew whose deliveries have failed for one more hour since ``after``; None: since ever."""
+    await connection.execute(_STILL_UNWELL, None if after is None else after - SKEW, until - SKEW)
 
 
 async def tell_rules(tx: Connection, tenant: str) -> None:
