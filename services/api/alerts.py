@@ -18,7 +18,7 @@ from services.api.store.alerts import Place, Sight
 from services.api.store.people import log_accesses
 from services.api.store.sessions import writing
 from services.postgres import Connection, Row
-from services.sight import NAMES, curtain_of
+from services.sight import curtain_of, named
 from services.sight import told as seen_of
 from services.sight.store import lines
 
@@ -181,10 +181,8 @@ async def told_to(connection: Connection, caller: Caller, bodies: Sequence[dict[
     """Return alerts as this key may see them. Whom they name is written to the access log."""
     hidden = await curtain_of(connection, caller.tenant, bodies)
     seen = [seen_of(body, hidden, individuals=caller.sees_individuals) for body in bodies]
-    named = {body["subject"]["key"] for body in seen if body["subject"]["kind"] == "user"}
-    named.update(body["assignee"] for body in seen if body.get("assignee"))
-    named.update(*(body["evidence"].get(NAMES, ()) for body in seen if body["subject"]["kind"] == "wave"))
-    await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/alerts", sorted(named))
+    people = {body["assignee"] for body in seen if body.get("assignee")}.union(*map(named, seen))
+    await log_accesses(connection, caller.tenant.id, caller.principal.key_id, "/v1/alerts", sorted(people))
     return seen
 
 

@@ -22,6 +22,8 @@ from services.postgres import Connection
 from services.sight.store import lines
 
 _described = HTTPBearer(auto_error=False, bearerFormat="upt_<id>_<secret>", description="A key made by POST /v1/keys.")
+Named = Annotated[str | None, Header(description="The tenant, for an admin key.", max_length=64)]
+"""The tenant that a request names beside its body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,8 @@ def _principal(request: Request, credential: Credential | None, row: Mapping[str
 def _permit(principal: Principal, *scopes: str, bound: bool) -> Principal:
     if not any(map(principal.may, scopes)) or (principal.person is not None and not bound):
         wanted = "' or '".join(scopes)
-        raise ProblemError(
-            403, f"This key may not do that: it needs the scope '{wanted}' and must not be bound to a person."
-        )
+        unbound = "" if bound else " and must not be bound to a person"
+        raise ProblemError(403, f"This key may not do that: it needs the scope '{wanted}'{unbound}.")
     return principal
 
 
@@ -145,7 +146,7 @@ def needs(*scopes: str, bound: bool) -> Callable[..., Coroutine[Any, Any, Caller
 
     async def caller(
         request: Request,
-        uptake_tenant: Annotated[str | None, Header(description="The tenant, for an admin key.", max_length=64)] = None,
+        uptake_tenant: Named = None,
         _described_key: Annotated[object, Depends(_described)] = None,
     ) -> Caller:
         state, credential = request.app.state, _credential(request)

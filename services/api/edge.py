@@ -16,6 +16,7 @@ from services.api.instruments import Instruments
 from services.api.problems import ProblemError, invalid, unavailable
 from services.api.scim.errors import answer
 from services.observability import SAFE
+from services.reference import POLICY
 
 MOST_BYTES: Final = 1 << 20
 MOST_BYTES_AT: Final = {"/v1/directory/people": 64 << 20, "/scim/v2/Groups": 8 << 20}
@@ -25,9 +26,6 @@ TAGGED: Final = ("/v1/", "/feeds/")
 STREAM: Final = "text/event-stream"
 STREAMS: Final = re.compile(r"/v1/alerts/stream|/feeds/[^/]+/alerts\.stream")
 """These last as long as their readers like, and are bounded by themselves."""
-PAGES: Final = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
-"""These load their scripts from where FastAPI has them."""
-CLOSED: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'"
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
@@ -81,10 +79,11 @@ def most_bytes(path: str) -> int:
 
 
 class Exchange:
-    """One request and its answer."""
+    """One request and its answer. What asks for the head of a read is answered as the read, without its body."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
+        self._bare = scope["method"] == "HEAD" and not STREAMS.fullmatch(scope["path"])
+        self.scope = {**scope, "method": "GET"} if self._bare else scope
         self.status = 499  # unless an answer begins
         self._receive = receive
         self._send = send
@@ -120,8 +119,7 @@ class Exchange:
             headers = MutableHeaders(scope=message)
             for name, value in SAFE:
                 headers.setdefault(name.decode(), value.decode())
-            if not headers.get("content-type", "").startswith("text/html") or self.scope["path"] not in PAGES:
-                headers["Content-Security-Policy"] = CLOSED
+            headers["Content-Security-Policy"] = POLICY
             headers.setdefault("Cache-Control", "private, no-cache")
             headers.add_vary_header("Authorization, Uptake-Tenant")
             if self.scope["method"] == "GET" and message["status"] == 200 and self._is_whole(headers):  # noqa: PLR2004
@@ -133,6 +131,11 @@ class Exchange:
                 return
             await self._send_read(self._held)
             return
+        await self._pass(message)
+
+    async def _pass(self, message: Message) -> None:
+        if self._bare and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self._send(message)
 
     def _is_whole(self, headers: Headers) -> bool:
@@ -148,8 +151,8 @@ class Exchange:
         if _matches(Headers(scope=self.scope).getlist("if-none-match"), tag):
             del headers["content-length"]
             start["status"], self.status, body = 304, 304, b""
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": body})
+        await self._pass(start)
+        await self._pass({"type": "http.response.body", "body": body})
 
 
 def _matches(wanted: list[str], tag: str) -> bool:

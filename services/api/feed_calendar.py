@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from icalendar import Calendar, Event
 
+from services.api.feed_formats import headline
+
 CHECKPOINTS: Final = {1: 80, 3: 70, 5: 90}
 """Working day after the go-live to the share of the people that should have connected, of a hundred."""
 _EPOCH: Final = datetime(2020, 1, 1, tzinfo=UTC)
@@ -19,13 +21,17 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of whole days. ``last`` is included; ``changed``: when it was written or changed last."""
+    """One entry of whole days. ``last`` is included.
+
+    ``changed``: when it was written or changed last; ``sequence``: which version of it this is.
+    """
 
     uid: str
     title: str
     first: date
     last: date
     changed: datetime
+    sequence: int = 0
     text: str = ""
     url: str | None = None
     cancelled: bool = False
@@ -44,19 +50,24 @@ def of_waves(tenant: str, waves: Iterable[Mapping[str, Any]], day_n: Callable[[d
                 day,
                 day,
                 made,
-                f"Target: {target} % of the people connected.",
+                text=f"Target: {target} % of the people connected.",
             )
 
 
-def of_plans(tenant: str, alerts: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
-    """Give the dates that were agreed on for alerts."""
+def of_plans(tenant: str, alerts: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[Entry]:
+    """Give the dates that were agreed on for alerts; ``names``: what people are called."""
     for alert in alerts:
         if (day := alert.get("plan_on")) is not None:
             day = day if isinstance(day, date) else date.fromisoformat(day)
-            ended = alert["state"] == "resolved"
-            uid = f"alert-{alert['id']}-plan@{tenant}"
             yield Entry(
-                uid, f"Agreed: {alert['title']}", day, day, alert["updated_at"], alert["action"], cancelled=ended
+                f"alert-{alert['id']}-plan@{tenant}",
+                f"Agreed: {headline(alert, names)}",
+                day,
+                day,
+                alert["updated_at"],
+                alert["revision"],
+                alert["action"],
+                cancelled=alert["state"] == "resolved",
             )
 
 
@@ -64,8 +75,9 @@ def of_annotations(tenant: str, annotations: Iterable[Mapping[str, Any]]) -> Ite
     """Give what was noted."""
     for noted in annotations:
         first, last = noted["starts_on"], noted["ends_on"] or noted["starts_on"]
-        uid = f"annotation-{noted['id']}@{tenant}"
-        yield Entry(uid, noted["title"], first, last, noted["updated_at"], noted["kind"], noted["url"])
+        uid, changed = f"annotation-{noted['id']}@{tenant}", noted["updated_at"]
+        version = int((changed - _EPOCH).total_seconds())
+        yield Entry(uid, noted["title"], first, last, changed, version, noted["kind"], noted["url"])
 
 
 def calendar(name: str, entries: Sequence[Entry]) -> bytes:
@@ -85,7 +97,7 @@ def _event(entry: Entry) -> Event:
     event.add("uid", entry.uid)
     event.add("dtstamp", entry.changed.astimezone(UTC))
     event.add("last-modified", entry.changed.astimezone(UTC))
-    event.add("sequence", max(0, int((entry.changed - _EPOCH).total_seconds())))
+    event.add("sequence", entry.sequence)
     event.add("summary", entry.title)
     event.add("dtstart", entry.first)
     event.add("dtend", entry.last + _DAY)

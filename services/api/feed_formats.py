@@ -1,6 +1,6 @@
 """Alerts as feed readers take them: Atom (RFC 4287) and JSON Feed 1.1. Pure.
 
-An entry keeps its id for as long as its alert lives, and its ``updated`` moves with every change of state.
+An entry keeps its id for as long as its alert lives, and its ``updated`` moves with every change, by the wall clock.
 """
 
 import re
@@ -16,19 +16,36 @@ _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """What a feed is called and where it is. ``updated``: when anything in it changed last."""
+    """What a feed is called and where it is.
+
+    ``names``: what the people in it are called; ``changed``: when each alert was changed last.
+    """
 
     id: str
     title: str
     address: str
-    updated: datetime
+    made: datetime
+    names: Mapping[str, str]
+    changed: Mapping[str, datetime]
+
+    @property
+    def updated(self) -> datetime:
+        """When anything in it changed last."""
+        return max(self.changed.values(), default=self.made)
 
 
-def summary(alert: Mapping[str, Any]) -> str:
+def headline(alert: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Return the title of an alert, and whom it is about."""
+    kind, key = alert["subject"]["kind"], alert["subject"]["key"]
+    return f"{alert['title']} ({names.get(key, key)})" if kind == "user" else str(alert["title"])
+
+
+def summary(alert: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Return what an alert says, in words."""
     lines = [f"{alert['title']}.", f"{alert['severity'].capitalize()}, {alert['tier']}, {alert['state']}."]
     if alert["subject"]["kind"] == "user":
-        lines.append(f"About: {alert['subject']['key']}.")
+        key = alert["subject"]["key"]
+        lines.append(f"About: {names[key]} ({key})." if key in names else f"About: {key}.")
     if alert.get("resolution"):
         lines.append(f"Ended: {alert['resolution'].replace('_', ' ')}.")
     elif alert["action"]:
@@ -47,12 +64,12 @@ def atom(channel: Channel, alerts: Sequence[Mapping[str, Any]]) -> bytes:
     for alert in alerts:
         entry = ET.SubElement(root, "entry")
         _add(entry, "id", _urn(alert["id"]))
-        _add(entry, "title", _title(alert))
-        _add(entry, "updated", _instant(alert["updated_at"]))
+        _add(entry, "title", _title(alert, channel.names))
+        _add(entry, "updated", _instant(channel.changed[alert["id"]]))
         _add(entry, "published", _instant(alert["opened_at"]))
         for term in _tags(alert):
             ET.SubElement(entry, "category", term=_clean(term))
-        _add(entry, "content", summary(alert), type="text")
+        _add(entry, "content", summary(alert, channel.names), type="text")
     return ET.tostring(root, encoding="unicode", xml_declaration=True).encode()
 
 
@@ -66,10 +83,10 @@ def json_feed(channel: Channel, alerts: Sequence[Mapping[str, Any]]) -> dict[str
         "items": [
             {
                 "id": _urn(alert["id"]),
-                "title": _title(alert),
-                "content_text": summary(alert),
+                "title": _title(alert, channel.names),
+                "content_text": summary(alert, channel.names),
                 "date_published": _instant(alert["opened_at"]),
-                "date_modified": _instant(alert["updated_at"]),
+                "date_modified": _instant(channel.changed[alert["id"]]),
                 "tags": _tags(alert),
                 "_uptake": alert,
             }
@@ -87,10 +104,9 @@ def _clean(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def _title(alert: Mapping[str, Any]) -> str:
+def _title(alert: Mapping[str, Any], names: Mapping[str, str]) -> str:
     ended = "Resolved: " if alert["state"] == "resolved" else ""
-    about = f" ({alert['subject']['key']})" if alert["subject"]["kind"] == "user" else ""
-    return f"{ended}{alert['title']}{about}"
+    return f"{ended}{headline(alert, names)}"
 
 
 def _tags(alert: Mapping[str, Any]) -> list[str]:
@@ -102,4 +118,4 @@ def _urn(alert: str) -> str:
 
 
 def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -17,22 +17,23 @@ from schemas.alerts import item
 from services.api.days import local_day
 from services.api.feed_calendar import calendar, of_annotations, of_plans, of_waves
 from services.api.feed_formats import Channel, atom, json_feed
+from services.api.feeds import outside
 from services.api.problems import not_found
 from services.api.shapes import LAST_DAY
 from services.api.store import annotations, keys, tenants
 from services.api.store import feeds as store
 from services.api.store import waves as wave_store
 from services.api.store.feeds import RECENT, Feed
-from services.api.store.people import log_accesses
+from services.api.store.people import log_accesses, names
 from services.api.store.sessions import Walled, glancing, writing
 from services.api.store.tenants import Tenant
 from services.api.stream import RESPONSES as STREAMED
 from services.api.stream import follow, last_seen
-from services.api.streams import Reader, named, wanted
+from services.api.streams import Reader, wanted
 from services.metrics.baselines import nth_working_day
 from services.metrics.policy import policy_of
 from services.postgres import Connection
-from services.sight import curtain_of, sees, told
+from services.sight import curtain_of, named, sees, told
 
 router = APIRouter(prefix="/feeds/{token}", tags=["alerts"])
 
@@ -61,16 +62,19 @@ class Shelf:
     feed: Feed
     tenant: Tenant
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    changed: dict[str, datetime] = field(default_factory=dict)
     today: date = date.min
 
     def channel(self, request: Request) -> Channel:
         """Return what the feed is called."""
-        updated = max((alert["updated_at"] for alert in self.alerts), default=self.tenant.created_at)
         return Channel(
             f"urn:uptake:feed:{self.tenant.id}:{self.feed.id}",
             f"Adoption alerts of {self.tenant.name}",
-            str(request.url),
-            updated,
+            f"{outside(request)}{request.url.path}",
+            self.tenant.created_at,
+            self.names,
+            self.changed,
         )
 
 
@@ -99,9 +103,13 @@ async def _shelf(request: Request, token: str) -> tuple[Shelf, Reader]:
     async with writing(Walled(request.app.state.pool, tenant.id)) as connection:
         moment = await tenants.now_of(connection, tenant, now) or now
         alerts = await _alerts(connection, reader, moment)
-        await log_accesses(connection, tenant.id, reader.key_id, reader.route, sorted(set().union(*map(named, alerts))))
+        people = sorted(set().union(*map(named, alerts)))
+        await log_accesses(connection, tenant.id, reader.key_id, reader.route, people)
+        called = await names(connection, tenant.id, people)
+        changed = await store.changed(connection, tenant.id, [alert["id"] for alert in alerts])
     feed = Feed(tenant.id, reader.feed or "", reader.key_id, reader.person, dict(reader.wanted))
-    return Shelf(feed, tenant, alerts, local_day(moment, tenant.time_zone)), reader
+    changed = {alert["id"]: changed.get(alert["id"], alert["updated_at"]) for alert in alerts}
+    return Shelf(feed, tenant, alerts, called, changed, local_day(moment, tenant.time_zone)), reader
 
 
 async def _alerts(connection: Connection, reader: Reader, now: datetime) -> list[dict[str, Any]]:
@@ -138,7 +146,7 @@ async def show_calendar(request: Request, token: Token) -> Response:
         noted = await annotations.between(connection, tenant.id, since + DAY, LAST_DAY, (date.min, ""), MOST_NOTED)
     entries = [
         *of_waves(tenant.id, [row for row in every if row["go_live"] > since], _counting(tenant)),
-        *of_plans(tenant.id, shelf.alerts),
+        *of_plans(tenant.id, shelf.alerts, shelf.names),
         *of_annotations(tenant.id, [each for each in noted if _concerns(reader, each)]),
     ]
     changed = max((entry.changed for entry in entries), default=tenant.created_at)

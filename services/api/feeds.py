@@ -117,9 +117,14 @@ async def create(request: Request, caller: Reader, key: OnceKey, body: NewFeed |
     return reply({**made, **addresses(request, token)}, 201, headers={"Cache-Control": "no-store"})
 
 
+def outside(request: Request) -> str:
+    """Return the base address under which people reach the API: as configured, else as ``request`` has it."""
+    return request.app.state.links_url or str(request.base_url).rstrip("/")
+
+
 def addresses(request: Request, token: str) -> dict[str, str]:
     """Return where a feed is found."""
-    base = f"{str(request.base_url).rstrip('/')}/feeds/{token}/alerts"
+    base = f"{outside(request)}/feeds/{token}/alerts"
     return {f"url_{ending}": f"{base}.{ending}" for ending in ("atom", "json", "ics", "stream")}
 
 

@@ -85,7 +85,12 @@ def as_response(error: HTTPException) -> Response:
 
 
 def of_validation(error: RequestValidationError) -> ProblemError:
-    """Return the problem of a request that does not fit its description: 400 when it is no JSON at all, else 422."""
+    """Return the problem of a request that does not fit its description.
+
+    415 when its body does not say that it is JSON, 400 when it is none, else 422.
+    """
+    if isinstance(error.body, bytes):  # nobody read it
+        return ProblemError(415, "The body must come as application/json.")
     found = list(error.errors())
     if any(entry["type"] == "json_invalid" for entry in found):
         return ProblemError(400, "The body is not valid JSON.")

@@ -15,14 +15,14 @@ from starlette.responses import Response
 
 from schemas.sources import KINDS, Kind, Options
 from services.api import cursors
-from services.api.auth import Caller, Manager
+from services.api.auth import Manager, ManagingKey, Named, Principal
 from services.api.once import OnceKey, once
 from services.api.problems import ProblemError, conflict, invalid, not_found
 from services.api.setups import SETUPS
 from services.api.shapes import Cursor, Given, Identifier, Limit, Plain, Shown, example, page, reply
-from services.api.store import people
+from services.api.store import people, tenants
 from services.api.store import sources as store
-from services.api.store.sessions import reading, writing
+from services.api.store.sessions import Signed, reading, writing
 from services.postgres import Connection, Row
 from services.sealing import Seal, seal_of
 
@@ -168,19 +168,33 @@ def shown(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in SourceShown.model_fields}
 
 
-def _own(caller: Caller, tenant: str | None) -> str:
-    if tenant not in (None, caller.tenant.id):
+async def _owner(connection: Connection, principal: Principal, named: str | None, header: str | None) -> str:
+    """Return the tenant of a new source: that of its body, of the header, or of the key.
+
+    Raises:
+        ProblemError: none is named, they differ, or there is no such tenant.
+    """
+    tenant = named or header or principal.tenant
+    if tenant is None:
+        raise invalid("The source needs a tenant.", pointer="/tenant")
+    if {named, header, principal.tenant} - {None, "", tenant} or await tenants.find(connection, tenant) is None:
         raise not_found()
-    return caller.tenant.id
+    return tenant
 
 
 @router.post("", status_code=201, response_model=SourceShown, responses=example(SHOWN, 201), openapi_extra=_BODY)
-async def create(request: Request, body: NewSource, caller: Manager, key: OnceKey) -> Response:
+async def create(
+    request: Request,
+    body: NewSource,
+    principal: ManagingKey,
+    key: OnceKey,
+    uptake_tenant: Named = None,
+) -> Response:
     """Make a source. Its address and the steps in the CRM stand in its set-up."""
-    tenant = _own(caller, body.tenant)
     kind = KINDS[body.kind]
     options = _checked_options(kind, body.options)
-    async with writing(caller.everywhere) as connection:
+    async with writing(Signed(request.app.state.pool, principal.key_id)) as connection:
+        tenant = await _owner(connection, principal, body.tenant, uptake_tenant)
         seal = await seal_of(connection, request.app.state.seal_key)
 
         async def make() -> dict[str, Any]:
@@ -192,7 +206,7 @@ async def create(request: Request, body: NewSource, caller: Manager, key: OnceKe
                 raise conflict("A source with this id exists.")
             return shown(row)
 
-        scope = f"{caller.principal.key_id}/sources/{tenant}"
+        scope = f"{principal.key_id}/sources/{tenant}"
         answer = await once(connection, scope, key, body.model_dump(mode="json"), make)
     return reply(answer, 201)
 

@@ -24,7 +24,7 @@ from services.api.store.sessions import Walled, glancing, writing
 from services.api.store.streams import News
 from services.api.store.tenants import Tenant
 from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Connection, Pool, listen
-from services.sight import NAMES, Sight, curtain_of, sees, told
+from services.sight import Sight, curtain_of, named, sees, told
 from services.sight import sight as sight_of
 
 log = logging.getLogger(__name__)
@@ -252,13 +252,6 @@ def wanted(kind: str, alert: Mapping[str, Any], asked: Mapping[str, str]) -> boo
     """Tell whether an alert says what is ``asked`` for; ``kind``: of the change."""
     said = {**alert, "kind": kind, "subject_kind": alert["subject"]["kind"], "subject": alert["subject"]["key"]}
     return all(said.get(name) == value for name, value in asked.items())
-
-
-def named(body: Mapping[str, Any]) -> set[str]:
-    """Return the people an alert names."""
-    if body["subject"]["kind"] == "user":
-        return {body["subject"]["key"]}
-    return set(body["evidence"].get(NAMES) or ())
 
 
 def _frame(news: News, body: Mapping[str, Any]) -> bytes:

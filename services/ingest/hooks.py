@@ -73,6 +73,7 @@ class Hooks:
         clock: Callable[[], datetime],
         rate: int,
         public_url: str,
+        own_url: str,
     ) -> None:
         self._behind = behind
         self._registry = registry
@@ -82,6 +83,7 @@ class Hooks:
         self._limits = Limits(rate)
         self._unproven = 0
         self._public_url = public_url.rstrip("/")
+        self._own_url = own_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -192,10 +194,11 @@ class Hooks:
             steps=tuple(parts),
             secret=secret,
             query=query,
-            url=f"{base}{address}{'?' if query else ''}{query.decode('latin-1')}",
+            url=f"{base or self._own_url}{address}{'?' if query else ''}{query.decode('latin-1')}",
             headers=headers,
             body=body,
             received_at=self._clock(),
+            base=base,
         )
 
     async def _deal(self, vendor: Vendor, known: Source, delivery: Delivery) -> Reply:

@@ -96,6 +96,14 @@ def told(alert: Mapping[str, Any], curtain: Curtain, *, individuals: bool) -> di
     return {**alert, "evidence": evidence, **({"assignee": None} if alert.get("assignee") else {})}
 
 
+def named(alert: Mapping[str, Any]) -> set[str]:
+    """Return the people that an alert names."""
+    if alert["subject"]["kind"] == "user":
+        return {alert["subject"]["key"]}
+    names = alert["evidence"].get(NAMES)
+    return set(names) if isinstance(names, list) else set()  # of some rules it is their number
+
+
 def groups_of(alert: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Return the groups of which it must be known whether they are hidden before ``alert`` is told."""
     subject, evidence = alert["subject"], alert["evidence"]

@@ -1,6 +1,6 @@
 """Feeds as their readers take them: Atom, JSON Feed and iCalendar, seen by the libraries of others."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import feedparser
@@ -12,7 +12,7 @@ from services.api.streams import Streams
 from services.postgres import Pool
 from tests.api.conftest import Client, Clock, Connect
 from tests.api.test_alerts import add_alert
-from tests.builders import NOON, add_person
+from tests.builders import add_person
 
 LONG = "Größe der Gruppe, " * 10
 
@@ -27,21 +27,21 @@ async def feed(app: FastAPI, api: Client) -> dict[str, Any]:
 
 
 async def test_an_atom_reader_finds_alerts_with_stable_ids_and_their_last_change(
-    feed: dict[str, Any], connect: Connect, pool: Pool
+    feed: dict[str, Any], api: Client, connect: Connect, pool: Pool
 ) -> None:
     anonymous = connect(key=None)
+    await api.patch("/v1/tenants/acme", json={"clock": "event"})  # which stands still
     await add_alert(pool, "a1", title="North & <South>\x0b fell")
     before = feedparser.parse((await anonymous.get(feed["url_atom"])).content)
-    await pool.execute(
-        "update alert set state = 'resolved', resolution = 'connected', updated_at = $1", NOON + timedelta(hours=1)
-    )
+    assert (await api.post("/v1/alerts/a1/resolve", json={"reason": "came"})).status_code == 200
     after = feedparser.parse((await anonymous.get(feed["url_atom"])).content)
 
     assert (before.bozo, after.bozo, before.version) == (False, False, "atom10")
     assert before.entries[0].title == "North & <South>\ufffd fell (anna)"
     assert after.entries[0].title.startswith("Resolved: ")
     assert before.entries[0].id == after.entries[0].id == "urn:uptake:alert:a1"
-    assert (before.entries[0].updated, after.entries[0].updated) == ("2026-03-02T12:00:00Z", "2026-03-02T13:00:00Z")
+    assert before.entries[0].published == after.entries[0].published == "2026-03-02T12:00:00Z"
+    assert before.entries[0].updated < after.entries[0].updated
     assert "Call." in before.entries[0].content[0].value
     assert {tag.term for tag in before.entries[0].tags} >= {"user-never-logged-in-d3", "critical", "open"}
 
@@ -95,12 +95,42 @@ async def test_what_changes_keeps_its_uid_and_raises_its_sequence(
         return event
 
     before = await plan()
-    await pool.execute("update alert set state = 'resolved', updated_at = $1", NOON + timedelta(hours=1))
+    await pool.execute("update alert set state = 'resolved', revision = 1")  # at the same instant of the event clock
     after = await plan()
 
     assert before["uid"] == after["uid"]
     assert before["sequence"] < after["sequence"]
     assert (before["status"], after["status"]) == ("CONFIRMED", "CANCELLED")
+
+
+async def test_an_alert_that_counts_people_is_fed_as_one_that_names_them(
+    feed: dict[str, Any], connect: Connect, pool: Pool
+) -> None:
+    await add_alert(pool, "a1", subject_kind="team", subject_key="north", evidence={"num": 6, "den": 13, "people": 13})
+    await add_alert(pool, "a2", subject_kind="wave", evidence={"num": 6, "den": 13, "people": ["anna"]})
+    anonymous = connect(key=None)
+
+    answers = [(await anonymous.get(feed[url])).status_code for url in ("url_atom", "url_json", "url_ics")]
+
+    assert answers == [200] * 3
+    assert [row["subject"] for row in await pool.fetch("select distinct subject from access_log")] == ["anna"]
+
+
+async def test_who_is_told_of_is_called_by_name_in_every_feed(
+    feed: dict[str, Any], connect: Connect, pool: Pool
+) -> None:
+    await add_person(pool, "anna")
+    await pool.execute("update person set name = 'Anna Berg'")
+    await add_alert(pool, "a1", title="Not connected", plan_on=date(2026, 3, 10))
+    anonymous = connect(key=None)
+
+    [entry] = feedparser.parse((await anonymous.get(feed["url_atom"])).content).entries
+    [item] = (await anonymous.get(feed["url_json"])).json()["items"]
+    [plan] = icalendar.Calendar.from_ical((await anonymous.get(feed["url_ics"])).content).walk("VEVENT")
+
+    assert (entry.title, item["title"]) == ("Not connected (Anna Berg)",) * 2
+    assert str(plan["summary"]) == "Agreed: Not connected (Anna Berg)"
+    assert "About: Anna Berg (anna)." in item["content_text"]
 
 
 async def test_a_feed_shows_what_its_maker_may_see_and_names_nobody_where_nobody_is_shown(
@@ -124,6 +154,19 @@ async def test_a_feed_shows_what_its_maker_may_see_and_names_nobody_where_nobody
     assert {(row["key_id"], row["subject"]) for row in logged} >= {(made["id"], "anna"), ("admin", "ben")}
     await api.patch("/v1/tenants/acme", json={"privacy": {"min_group": 1, "individual_visibility": "off"}})
     assert (await seen(own), await seen(everybody)) == (set(), set())
+
+
+async def test_the_addresses_of_a_feed_are_those_under_which_people_reach_it(
+    app: FastAPI, api: Client, connect: Connect
+) -> None:
+    app.state.streams = Streams(lambda: (app.state.pool, app.state.clock()))
+    app.state.links_url = "https://uptake.acme.example/api"
+    made = (await api.post("/v1/feeds")).json()
+    here = made["url_atom"].removeprefix("https://uptake.acme.example/api")
+    shown = feedparser.parse((await connect(key=None).get(here)).content)
+
+    assert {made[name].partition("/feeds/")[0] for name in made if "url" in name} == {"https://uptake.acme.example/api"}
+    assert shown.feed.links[0].href == made["url_atom"]
 
 
 async def test_a_feed_ends_with_the_key_that_made_it(app: FastAPI, api: Client, connect: Connect, clock: Clock) -> None:

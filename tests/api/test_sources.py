@@ -35,6 +35,19 @@ async def test_a_source_is_made_and_its_secret_never_shown(api: Client, pool: Po
     assert await secrets(pool, "hubspot-eu") == ["client-secret-1"]
 
 
+async def test_an_admin_key_names_the_tenant_of_a_source_in_its_body_or_in_the_header(
+    api: Client, connect: Connect
+) -> None:
+    nameless = connect()
+    made = await nameless.post("/v1/sources", json={**HUBSPOT, "tenant": "acme"})
+    refused = [await nameless.post("/v1/sources", json=HUBSPOT | more) for more in ({}, {"tenant": "globex"})]
+
+    assert (made.status_code, made.json()["tenant"]) == (201, "acme")
+    assert [answer.status_code for answer in refused] == [422, 404]
+    assert refused[0].json()["errors"][0]["pointer"] == "/tenant"
+    assert (await api.get("/v1/sources/hubspot-eu")).status_code == 200
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 async def test_every_kind_can_be_made_and_tells_how_it_is_set_up(api: Client, kind: str) -> None:
     given = ["whsec_" + "QUJD" * 8] if KINDS[kind].secret_given else []

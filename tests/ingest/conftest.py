@@ -25,6 +25,7 @@ async def furnish(database: str) -> None:
         await add_source(connection, "odoo-letters", "odoo", SECRET)
         await add_source(connection, "custom-crm", "custom", SECRET)
         await add_source(connection, "hubspot-eu", "hubspot", SECRET, public_url="https://in.example.com/uptake/")
+        await add_source(connection, "hubspot-plain", "hubspot", SECRET)
         await add_source(connection, "okta-crm", "okta", SECRET, applications=["0oa-crm"])
         await add_source(connection, "signed-tool", "standard-webhooks", KEY)
         await add_source(connection, "dynamics", "dataverse", SECRET)

@@ -136,7 +136,7 @@ async def test_who_cannot_be_looked_up_is_not_told_to_be_unknown(path: str, tmp_
         told.append(message)
 
     nowhere: Any = None
-    hooks = Hooks(nowhere, registry, nowhere, Instruments(), clock=lambda: NOON, rate=1, public_url="")
+    hooks = Hooks(nowhere, registry, nowhere, Instruments(), clock=lambda: NOON, rate=1, public_url="", own_url="")
     await hooks({"type": "http", "path": path, "method": "POST", "headers": [], "query_string": b""}, receive, send)
 
     assert told[0]["status"] == 503

@@ -42,6 +42,21 @@ async def test_hubspots_signature_is_over_the_configured_address_and_never_over_
     assert b"private" not in records[0].value
 
 
+def test_without_a_configured_address_the_one_that_the_set_up_shows_is_signed(house: Ingest) -> None:
+    url = f"{house.url}/v1/hooks/hubspot-plain"
+    good, by_host = [
+        samples_hubspot.signed([samples_hubspot.edit()], secret=SECRET, url=each, at=now())
+        for each in (url, "http://evil.example/v1/hooks/hubspot-plain")
+    ]
+
+    answers = [
+        house.deliver("hubspot-plain", each.body, headers={**each.headers, "host": "evil.example"}).status_code
+        for each in (good, by_host)
+    ]
+
+    assert answers == [200, 401]
+
+
 async def test_a_standard_webhook_is_taken_once_it_is_signed(house: Ingest, house_broker: Broker) -> None:
     made = samples_standard_webhooks.signed(samples_standard_webhooks.saved(), secret=KEY, at=datetime.now(UTC))
     spoiled = made.body.replace(b"u1", b"u2")

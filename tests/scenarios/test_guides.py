@@ -25,7 +25,7 @@ ELSEWHERE = {
 }
 """Guides whose commands are not for the services."""
 FOREIGN = re.compile(
-    r"pipedrive\.com|zohoapis\.com|^make |uptake up$|^docker |^export |UPTAKE_\w+=|^\d+ \d+ \* |stream\"|:8082/"
+    r"pipedrive\.com|zohoapis\.com|^make |uptake up$|^docker |^export |UPTAKE_\w+=|^\d+ \d+ \* |stream\"|:8082/|:9093/"
 )
 """What is said to a CRM or to a port that is another here, starts the product, sets something, or never ends."""
 FILES = {

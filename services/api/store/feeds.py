@@ -1,6 +1,6 @@
 """Feeds: addresses that show alerts to whoever knows them. Stored is the hash of a token, never the token."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -107,3 +107,13 @@ async def latest(connection: Connection, tenant: str, since: datetime, view: Sig
     people, teams = (None if names is None else sorted(names) for names in (view.people, view.teams))
     rows: list[Row] = await connection.fetch(_LATEST, tenant, since, people, teams, limit)
     return rows
+
+
+async def changed(connection: Connection, tenant: str, ids: Sequence[str]) -> dict[str, datetime]:
+    """Return when alerts were changed last, by the wall clock: readers go by it, whatever the tenant takes for now."""
+    rows = await connection.fetch(
+        "select alert, max(at) as at from alert_change where tenant = $1 and alert = any($2) group by alert",
+        tenant,
+        list(ids),
+    )
+    return {row["alert"]: row["at"] for row in rows}

@@ -93,6 +93,18 @@ async def revoke(connection: Connection, key_id: str, tenant: str | None) -> boo
     return found is not None
 
 
+def given_key(admin_key: str) -> Credential | None:
+    """Return the key that ``admin_key`` spells; None: it is empty.
+
+    Raises:
+        SettingError: it has not the shape of a key.
+    """
+    given = parse(admin_key) if admin_key else None
+    if admin_key and given is None:
+        raise SettingError("UPTAKE_ADMIN_KEY must look like upt_<id>_<secret>, the secret at least 16 characters long")
+    return given
+
+
 async def ensure_admin_key(connection: Connection, admin_key: str) -> str | None:
     """Make sure that an admin key exists: ``admin_key`` when one is given, else a generated one.
 
@@ -102,9 +114,7 @@ async def ensure_admin_key(connection: Connection, admin_key: str) -> str | None
     Raises:
         SettingError: ``admin_key`` has not the shape of a key, or its id belongs to another key.
     """
-    given = parse(admin_key) if admin_key else None
-    if admin_key and given is None:
-        raise SettingError("UPTAKE_ADMIN_KEY must look like upt_<id>_<secret>, the secret at least 16 characters long")
+    given = given_key(admin_key)
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", _ADMIN_LOCK)
         if given is not None:

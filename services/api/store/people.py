@@ -142,6 +142,16 @@ async def last_seen(connection: Connection, tenant: str, user: str, *, by_login:
     return instant
 
 
+async def names(connection: Connection, tenant: str, users: Sequence[str]) -> dict[str, str]:
+    """Return what those of ``users`` are called of whom the directory knows it."""
+    if not users:
+        return {}
+    rows = await connection.fetch(
+        "select user_id, name from person where tenant = $1 and user_id = any($2) and name <> ''", tenant, list(users)
+    )
+    return {row["user_id"]: row["name"] for row in rows}
+
+
 async def log_access(connection: Connection, tenant: str, key_id: str, route: str, subject: str) -> None:
     """Write down who looked at whom."""
     await connection.execute(

@@ -173,7 +173,7 @@ def _settings(source: Source, delivery: Delivery) -> object:
 
 def _base(source: Source, delivery: Delivery) -> tuple[str, str]:
     """Return the protocol and the address under which a browser reaches us: as configured, else as it has asked."""
-    configured = urlsplit(source.options.public_url or delivery.url.partition(PROJECTS)[0])
+    configured = urlsplit(source.options.public_url or delivery.base)
     if configured.netloc:
         return configured.scheme, f"{configured.netloc}{configured.path.rstrip('/')}"
     host = delivery.headers.get("host", "")

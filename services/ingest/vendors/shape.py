@@ -37,12 +37,14 @@ class Delivery(msgspec.Struct, frozen=True, dict=True):
     """The last part of the path, where the CRM can only put a secret in the address."""
     query: bytes
     url: str
-    """The whole address as the sender is configured to know it."""
+    """The whole address as the sender is configured to know it; where nothing says it, as the set-up shows it."""
     headers: Mapping[str, str]
     """By name in lower case."""
     body: bytes
     """Unpacked."""
     received_at: datetime
+    base: str = ""
+    """Where senders are configured to reach us, without the path; empty: nothing says it."""
 
     @cached_property
     def parameters(self) -> dict[str, str]:
