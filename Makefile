@@ -1,7 +1,7 @@
 # Everything a contributor or CI calls. Needs Python 3.11 or newer and make, nothing else.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help install demo test lint audit check bench dashboards up lock
+.PHONY: help install demo test lint audit check bench dashboards chart up lock
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -44,6 +44,9 @@ bench: install ## Measure speed and memory; prints a table of ratios
 
 dashboards: install ## Write the dashboards of Grafana anew from their code
 	$(BIN)/python -m deploy.grafana
+
+chart: install ## Look at the Helm chart and render its examples anew for the tests
+	$(BIN)/python -m deploy.helm.chart
 
 up: ## Start the production-like stack with Docker
 	docker compose up --build

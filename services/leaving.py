@@ -6,12 +6,13 @@ Signals that come together are one: who tells a whole group of processes tells a
 
 import asyncio
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from services.waiting import pause
 
 TOGETHER_SECONDS: Final = 1.0
+CANCEL_SECONDS: Final = 2.0
 
 
 class Leaving:
@@ -47,3 +48,18 @@ class Leaving:
         await asyncio.wait([ended, hurried], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for waiting in (ended, hurried):
             waiting.cancel()
+
+    async def see_off(self, work: Collection["asyncio.Task[Any]"], seconds: float) -> None:
+        """Let ``work`` go on until asked to leave or one of it has ended; then end all of it within ``seconds``.
+
+        What ended by itself with an error raises it.
+        """
+        asked = asyncio.ensure_future(self.asked.wait())
+        done, _ = await asyncio.wait([*work, asked], return_when=asyncio.FIRST_COMPLETED)
+        self.asked.set()
+        await self.wait(work, seconds)
+        for task in work:
+            task.cancel()
+        await asyncio.wait(work, timeout=CANCEL_SECONDS)
+        for task in done:
+            task.result()

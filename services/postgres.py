@@ -7,12 +7,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
-from cryptography import x509
 
 log = logging.getLogger(__name__)
 logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)  # it prints a traceback each second while Postgres is away
@@ -83,6 +81,15 @@ async def _keep(_connection: Connection) -> None:
     """Put nothing back."""
 
 
+_EVERY: Final = {
+    "timezone": "UTC",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""Settings of every connection: soon after its machine is gone Postgres ends it, and with it whatever it held."""
+
+
 async def connect_pool(
     url: str,
     *,
@@ -93,7 +100,7 @@ async def connect_pool(
     lossy: bool = False,
     tidy: bool = False,
 ) -> Pool:
-    """Open a pool on ``url``.
+    """Open a pool on ``url``. With a ``min_size`` of 0 it opens whether or not Postgres is there.
 
     ``tidy``: who uses it sets, locks and listens for no longer than a transaction, so that a connection is given back
     without asking Postgres to put everything back; an open transaction is rolled back all the same.
@@ -111,22 +118,19 @@ async def connect_pool(
         command_timeout=statement_seconds,
         timeout=10,
         server_settings={
+            **_EVERY,
             "application_name": name,
-            "timezone": "UTC",
             "jit": "off",
             "idle_in_transaction_session_timeout": "5000",
             "lock_timeout": "10000",
             "statement_timeout": str(int(statement_seconds * 1000)),
-            "tcp_keepalives_idle": "10",
-            "tcp_keepalives_interval": "5",
-            "tcp_keepalives_count": "3",
             "synchronous_commit": "off" if lossy else "on",
             "enable_seqscan": "off" if lossy else "on",
         },
     )
 
 
-_NOT_LET_IN: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+NOT_LET_IN: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 """Postgres knows no such account, password or database; somebody may be about to change that."""
 
 
@@ -149,7 +153,7 @@ async def wait_for_pool(
     while True:
         try:
             return await connect_pool(url, name=name, **options)
-        except (*UNAVAILABLE, *_NOT_LET_IN) as error:
+        except (*UNAVAILABLE, *NOT_LET_IN) as error:
             log.warning("waiting for Postgres: %s", reason(error))
             told(reason(error))
         if stop is not None and stop.is_set():
@@ -187,18 +191,15 @@ async def aside(pool: Pool, **options: Any) -> AsyncIterator[Connection]:  # noq
 
 async def connect(url: str, *, name: str) -> Connection:
     """Open one connection outside any pool (for an advisory lock that must last)."""
-    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": name, "timezone": "UTC"})
+    connection = await asyncpg.connect(url, timeout=10, server_settings={**_EVERY, "application_name": name})
     await _prepare(connection)
     return connection
 
 
-def certified_until(connection: Connection) -> datetime | None:
-    """Return when the certificate ends that Postgres showed on ``connection``; None: it is without TLS."""
+def certificate_of(connection: Connection) -> bytes | None:
+    """Return the certificate, as DER, that Postgres showed on ``connection``; None: it is without TLS."""
     shown = connection._transport.get_extra_info("ssl_object")  # noqa: SLF001 - asyncpg has no way to ask
-    if shown is None:
-        return None
-    found = x509.load_der_x509_certificate(shown.getpeercert(binary_form=True))
-    return found.not_valid_after_utc
+    return None if shown is None else shown.getpeercert(binary_form=True)
 
 
 def reason(error: BaseException) -> str:

@@ -28,6 +28,7 @@ def probing(app: ASGIApp, host: str, port: int) -> "Server":
             app,
             host=host,
             port=port,
+            lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -75,6 +76,9 @@ class Server(uvicorn.Server):
         """Let every answer from now on be the last of its connection."""
         self.config.encoded_headers = [*self.config.encoded_headers, _LAST]
         self.server_state.default_headers = [*self.server_state.default_headers, _LAST]
+        for connection in self.server_state.connections:
+            if (under_way := getattr(connection, "cycle", None)) is not None:
+                under_way.keep_alive = False
 
     async def _close(self, door: socket.socket) -> None:
         """Take no new connections from ``door``; those that the kernel has accepted for us are still served."""

@@ -65,6 +65,11 @@ class Settings:
     share_ports: str = _setting(
         "no", "Whether several processes of the API, or of ingest, listen on one port of this machine: yes or no."
     )
+    metrics_port: int = _setting(
+        0,
+        "Port of one API or ingest process for its metrics, and its probes beside; 0: those are where it serves. "
+        "Processes that share a port need one each.",
+    )
     drain_seconds: float = _setting(
         0.5, "How long API and ingest go on, not ready, when told to stop, so that load balancers notice, in seconds."
     )
@@ -79,7 +84,11 @@ class Settings:
         300, "How soon a sender that never repeats is answered, in milliseconds: from the spool when Kafka is slower."
     )
     spool_mib: int = _setting(1024, "How much the spool of ingest holds at most, in MiB.")
-    source_rate: int = _setting(500, "The most requests a second that ingest takes of one source.")
+    source_rate: int = _setting(
+        500,
+        "The most requests a second that one ingest process takes of one source; N processes take N times as many, "
+        "so divide what a source may send by N.",
+    )
     public_url: str = _setting("", "Base address of ingest as senders know it, for signatures and set-up texts.")
     seal_key: str = _setting(
         "",
@@ -107,7 +116,7 @@ class Settings:
     )
     delivery_seconds: float = _setting(15.0, "How long a delivery may take, from look-up to answer, in seconds.")
     links_url: str = _setting(
-        "", "Base address of the API as people reach it, for links in messages; empty: alerts are named without one."
+        "", "Base address of the API as people reach it, for links in messages and feeds; empty: messages have none."
     )
     smtp_host: str = _setting("", "The server that mails go through; empty: no mails are sent.")
     smtp_port: int = _setting(587, "Its port.")
@@ -162,7 +171,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             values[entry.name] = kind(text)
         except ValueError as error:
             raise SettingError(f"{name}={text!r} is not a valid {kind.__name__}") from error
-        if kind in (int, float) and values[entry.name] <= 0:
+        if kind in (int, float) and values[entry.name] <= 0 and (values[entry.name] or entry.default):
             raise SettingError(f"{name}={text!r} must be greater than zero")
     settings = Settings(**values)
     _check(settings)
@@ -185,6 +194,8 @@ def _check(settings: Settings) -> None:
             read_seal_keys(settings.seal_key)
         except ValueError as error:
             raise SettingError(f"UPTAKE_SEAL_KEY {error}") from error
+    if settings.share_ports == "yes" and not settings.metrics_port:
+        raise SettingError("UPTAKE_SHARE_PORTS=yes needs UPTAKE_METRICS_PORT, another for each process")
     _check_ways(settings)
 
 

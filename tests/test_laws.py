@@ -16,7 +16,6 @@ PRODUCT = sorted(
 )
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 60
-MEDIAN_FUNCTION = 8
 
 VIOLATIONS = {
     "Services meet only through schemas, Kafka and Postgres": ("services/ingest/app.py", "import services.api.app"),

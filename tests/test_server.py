@@ -91,6 +91,18 @@ async def test_a_server_that_leaves_goes_on_and_lets_each_answer_end_its_connect
     assert after[-1].headers["connection"] == "close"
 
 
+async def test_what_is_under_way_when_it_begins_to_leave_ends_its_connection_too(service: Service) -> None:
+    async with service.running(), service.client() as client:
+        slow = asyncio.create_task(client.get("/slow"))
+        await service.asked.wait()
+        service.leaving.ask()
+        while not service.late:  # noqa: ASYNC110 - it has begun to leave
+            await asyncio.sleep(0.01)
+        service.answer.set()
+
+        assert (await slow).headers["connection"] == "close"
+
+
 async def test_what_is_under_way_is_answered_when_the_door_is_closed(service: Service) -> None:
     async with service.running(drain=0.01) as running, service.client() as client:
         slow = asyncio.create_task(client.get("/slow"))

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -11,6 +12,15 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_example_lists_every_setting_with_its_default() -> None:
     assert (ROOT / ".env.example").read_text() == example()
+
+
+def test_whatever_setting_a_guide_names_is_there() -> None:
+    known = {f"UPTAKE_{name.upper()}" for name in Settings.__dataclass_fields__} | {"UPTAKE_SCRAPE_KEY"}
+    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), ROOT / "docker-compose.yml"]
+    named = {(page.name, name) for page in pages for name in re.findall(r"UPTAKE_[A-Z_]+\b", page.read_text())}
+
+    assert {name for _, name in named} >= {"UPTAKE_METRICS_PORT", "UPTAKE_SOURCE_RATE"}
+    assert [each for each in sorted(named) if each[1] not in known and not each[1].endswith("_")] == []
 
 
 def test_nothing_set_gives_the_defaults() -> None:
@@ -35,6 +45,7 @@ def test_what_a_parent_hands_down_is_what_the_child_reads() -> None:
         ("UPTAKE_KAFKA_CA", "/nowhere/ca.pem"),
         ("UPTAKE_DATABASE_TLS", "yes"),
         ("UPTAKE_SEAL_KEY", "AAAA,BBBB"),
+        ("UPTAKE_METRICS_PORT", "-1"),
     ],
     ids=[
         "a word is no port",
@@ -46,6 +57,7 @@ def test_what_a_parent_hands_down_is_what_the_child_reads() -> None:
         "a file that is not there",
         "a way to PostgreSQL that there is not",
         "keys that are too short",
+        "a port below nought",
     ],
 )
 def test_a_bad_setting_is_named(name: str, text: str) -> None:

@@ -1,7 +1,7 @@
 """The chart rendered: what Helm makes of each example, kept beside the tests so that these need no Helm.
 
-``python -m deploy.helm.chart`` looks at the chart and writes them anew. Each begins with the mark of the files that it
-was made of, so that a chart that was changed without it is noticed.
+``make chart`` looks at the chart and writes them anew. Each begins with the mark of the files that it was made of, so
+that a chart that was changed without it is noticed.
 """  # noqa: INP001 - deploy/ is no package: nothing of it is installed
 
 import hashlib

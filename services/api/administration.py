@@ -65,7 +65,7 @@ async def show(
     tenant = request.headers.get("uptake-tenant")
     question = cursors.mark("administration", tenant, kind, actor)
     before = cursors.decode(cursor, question, int)
-    if before is not None and not 0 <= before <= FIRST:
+    if before is not None and not 0 < before <= FIRST:
         raise cursors.strange()
     async with reading(request.app.state.pool) as connection:
         rows = await store.page(connection, tenant, before or FIRST, kind=kind, actor=actor, limit=limit + 1)

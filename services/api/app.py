@@ -14,7 +14,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match
 
 from services.api import (
     absences,
@@ -53,7 +54,7 @@ from services.api import (
     windows,
     worklists,
 )
-from services.api.edge import Edge
+from services.api.edge import STREAMS, Edge
 from services.api.gauges import Adoption
 from services.api.problems import MEDIA_TYPE, ProblemError, of_validation, unavailable
 from services.api.scim import discovery as scim_discovery
@@ -64,7 +65,8 @@ from services.api.scim.errors import answer
 from services.api.streams import Streams
 from services.egress import CheckUrl, checked
 from services.observability import Standing
-from services.postgres import POISON, UNAVAILABLE, Pool
+from services.postgres import NOT_LET_IN, POISON, UNAVAILABLE, Pool
+from services.reference import page
 
 log = logging.getLogger(__name__)
 
@@ -152,14 +154,15 @@ def create(
     partitions: int,
     seal_key: str = "",
     ingest_url: str = "http://127.0.0.1:8081",
+    links_url: str = "",
     kept_days: Mapping[str, int] | None = None,
     check_url: CheckUrl = checked,
 ) -> FastAPI:
     """Return the application on ``pool``.
 
     ``partitions``: the shards, until the installation has noted them; ``seal_key``: empty for the installation's own;
-    ``ingest_url``: how CRMs reach ingest; ``kept_days``: for how long each tier of data is kept;
-    ``check_url``: whether deliveries may go to an address.
+    ``ingest_url``: how CRMs reach ingest; ``links_url``: how people reach the API, empty for as they have asked;
+    ``kept_days``: for how long each tier of data is kept; ``check_url``: whether deliveries may go to an address.
     """
     measured = instruments.make()
     adoption = Adoption(measured)
@@ -179,29 +182,36 @@ def create(
         summary="Tells in time, with evidence, when people do not come to use the CRM.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         responses={"default": PROBLEM},
     )
     app.state.pool, app.state.clock, app.state.partitions = pool, clock, partitions
-    app.state.seal_key, app.state.ingest_url = seal_key, ingest_url
+    app.state.seal_key, app.state.ingest_url, app.state.links_url = seal_key, ingest_url, links_url.rstrip("/")
     app.state.instruments, app.state.adoption = measured, adoption
     app.state.kept_days, app.state.check_url = kept_days or {}, check_url
     app.state.leaving, app.state.standing = asyncio.Event(), Standing(clock)
+    app.state.awaited = {}
     app.state.streams = Streams(lambda: (app.state.pool, app.state.clock()))
     for resource in RESOURCES:
         for route in resource.router.routes:
             if isinstance(route, APIRoute):
                 route.summary = route.description.partition(".")[0]
         app.include_router(resource.router)
+    app.add_route("/docs", _docs, include_in_schema=False)
     _translate_errors(app)
     app.add_middleware(Edge, instruments=measured)
     return app
 
 
+async def _docs(request: Request) -> Response:
+    return HTMLResponse(await asyncio.to_thread(page, request.app.openapi()))
+
+
 def _translate_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_validation)
-    for kind in UNAVAILABLE:
+    for kind in (*UNAVAILABLE, *NOT_LET_IN):
         app.add_exception_handler(kind, _of_absence)
     for kind in POISON:
         app.add_exception_handler(kind, _of_poison)
@@ -209,7 +219,18 @@ def _translate_errors(app: FastAPI) -> None:
 
 
 async def _of_http(request: Request, error: Exception) -> Response:
-    return answer(request.scope["path"], error)  # type: ignore[arg-type]  # registered for this kind only
+    answered = answer(request.scope["path"], error)  # type: ignore[arg-type]  # registered for this kind only
+    if answered.status_code == 405 and (known := _methods(request)):  # noqa: PLR2004
+        answered.headers["Allow"] = ", ".join(sorted(known))  # the framework names those of the first route alone
+    return answered
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods that the address of ``request`` knows."""
+    routes = [route for resource in RESOURCES for route in resource.router.routes if isinstance(route, APIRoute)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    found = {method for route in fitting for method in route.methods or ()}
+    return found | {"HEAD"} if "GET" in found and not STREAMS.fullmatch(request.scope["path"]) else found
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:

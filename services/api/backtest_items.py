@@ -192,6 +192,17 @@ ASKED: Final[dict[str, Any]] = {
     "knowledge": "then",
     "sweep": {"rule": "stale-close-dates", "parameter": "at_least", "values": [20, 25, 30]},
 }
+NOTHING: Final[dict[str, Any]] = {
+    "as_of": None,
+    "rules": [],
+    "load": [],
+    "sweep": None,
+    "detectable": [],
+    "episodes": [],
+    "left_off": 0,
+}
+"""What is known of a backtest before it has a result."""
+_BORNE: Final = {"at_once": 0, "in_hours": 0, "digests": 1, "alerts": 1, "over_budget": 0, "outside_hours": 0}
 WAITING: Final[dict[str, Any]] = {
     "id": "bt_3f0c6c6d7a2f4e1b",
     "state": "waiting",
@@ -202,13 +213,7 @@ WAITING: Final[dict[str, Any]] = {
     "from": "2026-03-01",
     "to": "2026-04-30",
     "knowledge": "then",
-    "as_of": None,
-    "rules": [],
-    "load": [],
-    "sweep": None,
-    "detectable": [],
-    "episodes": [],
-    "left_off": 0,
+    **NOTHING,
 }
 SHOWN: Final[dict[str, Any]] = {
     **WAITING,
@@ -237,17 +242,7 @@ SHOWN: Final[dict[str, Any]] = {
             "people": [{"role": "team_lead", "person": "dustin", "opens": 1}],
             "unheard": 0,
             "recipients": [
-                {
-                    "role": "team_lead",
-                    "recipient": "dustin",
-                    "people": 1,
-                    "at_once": 0,
-                    "in_hours": 0,
-                    "digests": 1,
-                    "alerts": 1,
-                    "over_budget": 0,
-                    "outside_hours": 0,
-                }
+                {"role": "team_lead", "recipient": "dustin", "people": 1, **_BORNE},
             ],
         }
     ],
@@ -262,12 +257,7 @@ SHOWN: Final[dict[str, Any]] = {
                 "closes": 0,
                 "subjects": 1,
                 "left_off": 0,
-                "at_once": 0,
-                "in_hours": 0,
-                "digests": 1,
-                "alerts": 1,
-                "over_budget": 0,
-                "outside_hours": 0,
+                **_BORNE,
                 "most_interruptions": 0,
             }
         ],

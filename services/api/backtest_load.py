@@ -13,7 +13,7 @@ from typing import Any, Final
 from schemas.subscriptions import PeopleOptions
 from services.hearing.looking import Staff, staff
 from services.hearing.pace import Budget
-from services.hearing.rehearsal import COUNTED, Share, Terms, events, rehearse, unheard
+from services.hearing.rehearsal import COUNTED, Bounds, Load, rehearse, turns, unheard
 from services.hearing.shape import Alert
 from services.hearing.store import house
 from services.metrics.shape import week_of
@@ -41,11 +41,12 @@ class Stage:
 
     def load(self, episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return the weeks of ``episodes``: what opens in each, and who gets what."""
-        rows = {row["week"]: self._named(row) for row in self._opened(episodes)}
+        chosen = self._chosen(episodes)
+        opened = by_week(map(spoken, chosen), self.days, self.first_day_of_week)
+        rows = {row["week"]: self._named(row) for row in opened}
         nothing: dict[str, Any] = {"opens": 0, "silenced": 0, "roles": {}, "people": []}
-        told = self._told(episodes)
-        shares = self._shares(told)
-        lost = self._lost(told)
+        shares = self._shares(chosen)
+        lost = self._lost(chosen)
         weeks = sorted({*rows, *(share.week for share in shares)})
         return [
             {
@@ -59,37 +60,34 @@ class Stage:
 
     def summary(self, episodes: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         """Return what ``episodes`` ask of everybody together, and of the one they interrupt most in a week."""
-        shares = self._shares(self._told(episodes))
+        shares = self._shares(self._chosen(episodes))
         total = sum(shares.values(), Counter[str]())
         busiest = Counter[tuple[date, str]]()
         for share, counts in shares.items():
             busiest[share.week, share.recipient] += counts["at_once"] + counts["in_hours"]
         return {**{name: total[name] for name in COUNTED}, "most_interruptions": max(busiest.values(), default=0)}
 
-    def _opened(self, episodes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        return by_week(map(spoken, episodes), self.days, self.first_day_of_week)
-
     def _named(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {**row, "people": [each for each in row["people"] if self._names(each["person"])]}
 
-    def _told(self, episodes: Iterable[Mapping[str, Any]]) -> list[tuple[Alert, datetime]]:
-        chosen = [each for each in episodes if self.days.hold(date.fromisoformat(each["opened_on"]))]
-        return [(alert_of(each), _instant(each["told_at"])) for each in chosen]
+    def _chosen(self, episodes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        return [each for each in episodes if self.days.hold(date.fromisoformat(each["opened_on"]))]
 
-    def _shares(self, told: Iterable[tuple[Alert, datetime]]) -> dict[Share, Counter[str]]:
+    def _shares(self, episodes: Iterable[Mapping[str, Any]]) -> dict[Load, Counter[str]]:
         hours = partial(
             self.staff.hours, opens=time.fromisoformat(_OPTIONS.opens), closes=time.fromisoformat(_OPTIONS.closes)
         )
-        terms = Terms(Budget(_OPTIONS.per_day, _OPTIONS.per_week), first_day_of_week=self.first_day_of_week)
-        happening = [event for alert, told_at in told for event in events(alert, told_at)]
-        return rehearse(happening, self.staff.directory, hours, terms, self.until)
+        bounds = Bounds(Budget(_OPTIONS.per_day, _OPTIONS.per_week), first_day_of_week=self.first_day_of_week)
+        happening = [turn for each in episodes for turn in turns(alert_of(each), _instant(each["told_at"]))]
+        return rehearse(happening, self.staff.directory, hours, bounds, self.until)
 
-    def _lost(self, told: Iterable[tuple[Alert, datetime]]) -> Counter[date]:
-        at = {alert.id: told_at for alert, told_at in told}
-        alone = unheard([alert for alert, _ in told], self.staff.directory)
-        return Counter(week_of(at[alert.id].date(), self.first_day_of_week) for alert in alone)
+    def _lost(self, episodes: Sequence[Mapping[str, Any]]) -> Counter[date]:
+        """Return by the week in which they open how many reach nobody."""
+        alone = {alert.id for alert in unheard(map(alert_of, episodes), self.staff.directory)}
+        opened = (date.fromisoformat(each["opened_on"]) for each in episodes if each["id"] in alone)
+        return Counter(week_of(day, self.first_day_of_week) for day in opened)
 
-    def _rows(self, shares: Mapping[Share, Counter[str]]) -> list[dict[str, Any]]:
+    def _rows(self, shares: Mapping[Load, Counter[str]]) -> list[dict[str, Any]]:
         """Return the shares of a week; those of whom the key does not see are one for each role."""
         found: dict[tuple[str, str | None], Counter[str]] = {}
         for share, counts in shares.items():
@@ -128,13 +126,9 @@ async def stage(
 def spoken(episode: Mapping[str, Any]) -> Spoken:
     """Return what an episode counts for."""
     heard = tuple((each["role"], each.get("person")) for each in episode["audience"])
-    opened, closed = date.fromisoformat(episode["opened_on"]), day(episode["closed_on"])
-    return Spoken(episode["rule"], opened, closed, episode["suppressed_by"] is not None, heard)
-
-
-def day(text: str | None) -> date | None:
-    """Return the day that ``text`` tells."""
-    return None if text is None else date.fromisoformat(text)
+    opened, closed = date.fromisoformat(episode["opened_on"]), episode["closed_on"]
+    ended = None if closed is None else date.fromisoformat(closed)
+    return Spoken(episode["rule"], opened, ended, episode["suppressed_by"] is not None, heard)
 
 
 def alert_of(episode: Mapping[str, Any]) -> Alert:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.api.backtest_items import NOTHING
 from services.api.backtest_load import Stage, spoken
 from services.api.rule_items import Supply, ordered
 from services.postgres import Row
@@ -28,13 +29,7 @@ def shown(row: Row, seen: Visible, rules: Mapping[str, Rule], supply: Supply, st
         "state": _state(row),
         **{name: request.get(name) for name in ("from", "to")},
         "knowledge": request.get("knowledge", "now"),
-        "as_of": None,
-        "rules": [],
-        "load": [],
-        "sweep": None,
-        "detectable": [],
-        "episodes": [],
-        "left_off": 0,
+        **NOTHING,
     }
     if result is None or stage is None:
         return begun

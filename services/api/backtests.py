@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from services.api.auth import Caller, Manager
 from services.api.backtest_items import ASKED, SHOWN, WAITING, BacktestGiven, BacktestShown, SweepGiven
-from services.api.backtest_load import Stage, day, stage
+from services.api.backtest_load import Stage, stage
 from services.api.backtest_shown import Visible, shown
 from services.api.problems import MOST_ERRORS, ProblemError, conflict, invalid, not_found
 from services.api.rule_items import Supply
@@ -158,7 +158,7 @@ async def _scene(
     supply = Supply.of(*await rule_store.data(connection, tenant.id))
     if row["result"] is None:
         return row, visible, rules, supply, None
-    as_of, days = row["result"]["as_of"], Days(day(request.get("from")), day(request.get("to")))
+    as_of, days = row["result"]["as_of"], Days.of(request)
     until = row["finished_at"] if as_of is None else datetime.fromisoformat(as_of)
     before = await stage(connection, tenant.id, every, seen, curtain, days, today, until)
     return row, visible, rules, supply, before

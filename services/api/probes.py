@@ -56,6 +56,8 @@ async def readyz(request: Request) -> Response:
             await connection.fetchval("select exists (select from tenant)")
     except DATABASE_ERRORS as error:
         wrong["postgres"] = reason(error)
+    else:
+        wrong |= request.app.state.awaited
     return reply(request.app.state.standing.told(wrong), 503 if wrong else 200)
 
 

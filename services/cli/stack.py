@@ -130,13 +130,15 @@ def _kept(path: Path, made: str | None) -> str:
 
 
 def _with_ports(settings: Settings) -> Settings:
-    """Return ``settings`` with a port for each service.
+    """Return ``settings`` with a port for each service, which it shares with nobody.
 
     Raises:
         StartError: a port is taken.
     """
     return replace(
         settings,
+        share_ports="no",
+        metrics_port=0,
         api_port=_port(settings.host, settings.api_port, "api"),
         ingest_port=_port(settings.host, settings.ingest_port, "ingest"),
         aggregator_port=_port(settings.host, settings.aggregator_port, "aggregator"),

@@ -2,7 +2,6 @@
 
 import shutil
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from services.doctor.shape import Doubtful, Unhealthy
@@ -80,7 +79,7 @@ def disk(settings: Settings) -> str:
     free = shutil.disk_usage(place).free >> 20
     spool = settings.state_dir / "spool"
     held = sum(file.stat().st_size for file in spool.rglob("*") if file.is_file()) >> 20 if spool.is_dir() else 0
-    words = f"{free} MiB free at {Path(place)}, the spool may take {settings.spool_mib - held} more"
+    words = f"{free} MiB free at {place}, the spool may take {settings.spool_mib - held} more"
     if free < settings.spool_mib - held:
         raise Unhealthy(f"{words}: make room, or lower UPTAKE_SPOOL_MIB")
     return words

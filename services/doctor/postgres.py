@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from cryptography import x509
+
 from services import migrate
 from services.doctor.shape import Doubtful, Unhealthy, lasting
-from services.postgres import Connection, certified_until
+from services.postgres import Connection, certificate_of
 from services.settings import Settings
 
 SKEW: Final = timedelta(seconds=5)
@@ -74,9 +76,9 @@ async def clocks(connection: Connection, clock: Callable[[], datetime]) -> str:
 
 async def certificate(connection: Connection, now: datetime) -> str:
     """The certificate that Postgres shows lasts; a password that travels in the clear is to be known."""
-    until = certified_until(connection)
-    if until is not None:
-        return lasting("that of PostgreSQL", until, now)
+    shown = certificate_of(connection)
+    if shown is not None:
+        return lasting("that of PostgreSQL", x509.load_der_x509_certificate(shown).not_valid_after_utc, now)
     local = await connection.fetchval("select coalesce(inet_client_addr() <<= '127.0.0.0/8', true)")
     if not local:
         raise Doubtful("PostgreSQL is reached over a network without TLS: set UPTAKE_DATABASE_TLS=verify-full")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from services import observability, tracing
+from services import beside, observability, tracing
 from services import settings as setting
 from services.guard import GuardedProtocol
 from services.ingest.app import FrontDoor
@@ -60,7 +60,7 @@ def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> S
 
     return Server(
         uvicorn.Config(
-            app,
+            beside.without_metrics(app, settings.metrics_port),
             host=settings.host,
             port=settings.ingest_port,
             http=Guarded,
@@ -119,6 +119,7 @@ class _Parts:
 
     def front(self) -> FrontDoor:
         """Return the application, from the front door to what stands behind it all."""
+        settings = self._settings
         gate = Gate(self.registry, _clock)
         behind = application(self.instruments, self.wrong, _clock)
         replays = Replays(behind, gate, self.registry, self.landing, self.instruments, _clock)
@@ -128,8 +129,9 @@ class _Parts:
             self.landing,
             self.instruments,
             clock=_clock,
-            rate=self._settings.source_rate,
-            public_url=self._settings.public_url,
+            rate=settings.source_rate,
+            public_url=settings.public_url,
+            own_url=f"http://{settings.host}:{settings.ingest_port}",
         )
         return FrontDoor(hooks, gate, self.publisher, self._shares, self.instruments, _clock)
 
@@ -145,24 +147,26 @@ class _Parts:
         await self.registry.stop()
 
 
-async def _serve(server: Server, parts: _Parts, leaving: Leaving, settings: setting.Settings) -> None:
+async def _serve(front: FrontDoor, parts: _Parts, leaving: Leaving, settings: setting.Settings) -> None:
     """Serve until told to leave. Who shares the port begins when events can be taken: until then others take them."""
-    while settings.share_ports == "yes" and parts.wrong() and not leaving.asked.is_set():
-        await pause(leaving.asked, _LOOK_SECONDS)
-    await server.run_until(leaving, drain=settings.drain_seconds)
+    server = _server(tracing.served(front, route_of), settings, parts.instruments)
+    async with beside.shown(front, settings.host, settings.metrics_port):
+        while settings.share_ports == "yes" and parts.wrong() and not leaving.asked.is_set():
+            await pause(leaving.asked, _LOOK_SECONDS)
+        await server.run_until(leaving, drain=settings.drain_seconds)
 
 
 async def _run(settings: setting.Settings) -> int:
     leaving = Leaving()
     leaving.listen()
     parts = _Parts(settings, leaving.asked)
-    server = _server(tracing.served(parts.front(), route_of), settings, parts.instruments)
+    front = parts.front()
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection looks at it again
     gc.set_threshold(_GARBAGE, 20, 20)
     parts.spool.start()
     upkeep = [asyncio.create_task(work.run()) for work in (parts.registry, parts.publisher, parts.landing)]
-    serving = asyncio.create_task(_serve(server, parts, leaving, settings))
+    serving = asyncio.create_task(_serve(front, parts, leaving, settings))
     await asyncio.wait([serving, *upkeep], return_when=asyncio.FIRST_COMPLETED)
     failed = not leaving.asked.is_set()
     leaving.asked.set()

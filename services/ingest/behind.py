@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from services.ingest import problems
 from services.ingest.instruments import Instruments
 from services.observability import Standing, exposition
+from services.reference import POLICY, page
 
 _EXAMPLE: Final = {
     "specversion": "1.0",
@@ -178,7 +179,14 @@ def application(
 ) -> FastAPI:
     """Return the application; ``wrong`` tells what keeps the service from being ready, by part."""
     standing = Standing(clock)
-    app = FastAPI(title="Uptake ingest", version="1", redirect_slashes=False)
+    app = FastAPI(
+        title="Uptake ingest",
+        version="1",
+        summary="Takes what people do in the CRM, and puts it on the log.",
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
 
     @app.get("/healthz", summary="Whether the process lives")
     async def healthz() -> dict[str, bool]:
@@ -193,6 +201,10 @@ def application(
     async def metrics(request: Request) -> Response:
         body, content_type = exposition(instruments.registry, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return HTMLResponse(page(app.openapi()), headers={"content-security-policy": POLICY})
 
     @app.exception_handler(HTTPException)
     async def refuse(_: Request, error: HTTPException) -> Response:

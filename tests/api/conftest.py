@@ -47,7 +47,7 @@ def routed() -> FastAPI:
 @pytest.fixture
 def app(routed: FastAPI, pool: Pool, clock: Clock) -> FastAPI:
     """The application on the test's database; what its instruments count goes on from test to test."""
-    routed.state.pool, routed.state.clock = pool, clock
+    routed.state.pool, routed.state.clock, routed.state.links_url = pool, clock, ""
     return routed
 
 

@@ -166,6 +166,14 @@ async def test_while_postgres_is_away_the_service_says_so_and_comes_back(own_pos
     await close_pool(pool)
 
 
+async def test_it_is_not_ready_as_long_as_something_is_awaited(app: FastAPI) -> None:
+    app.state.awaited["keys"] = "it is not sure yet that there is an admin key"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        answer = await client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["wrong"]) == (503, app.state.awaited)
+
+
 async def test_it_is_not_ready_when_it_leaves(app: FastAPI) -> None:
     app.state.leaving.set()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:

@@ -27,16 +27,22 @@ class Process:
             [sys.executable, "-m", "services.api"], cwd=ROOT, env=env, text=True, stderr=subprocess.PIPE
         )
 
-    def until_ready(self, seconds: float = 120) -> None:
+    def until_ready(self) -> None:
+        self._until("/readyz")
+
+    def until_listening(self) -> None:
+        self._until("/healthz")
+
+    def _until(self, path: str, seconds: float = 120) -> None:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends and self.child.poll() is None:
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200:
+                if httpx.get(f"{self.url}{path}", timeout=10).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
             time.sleep(0.05)
-        raise AssertionError(f"not ready; exit status {self.child.poll()}")
+        raise AssertionError(f"{path} is not 200; exit status {self.child.poll()}")
 
     def stop(self) -> tuple[int, str]:
         self.child.send_signal(signal.SIGTERM)
@@ -103,7 +109,8 @@ def test_a_bad_admin_key_stops_the_start_with_one_line(database: str, started: l
 def test_without_postgres_it_waits_and_can_be_stopped(started: list[Process]) -> None:
     process = Process(f"postgresql://uptake@127.0.0.1:{free_port()}/uptake")
     started.append(process)
-    assert process.child.stderr is not None
-    assert "waiting for Postgres" in process.child.stderr.readline()
+    process.until_listening()
 
-    assert process.stop()[0] == 0
+    status, said = process.stop()
+    assert status == 0
+    assert "waiting for Postgres" in said

@@ -1,5 +1,6 @@
 """The commands of the guide on backups, run as they stand there, and what the log does to a database that came back."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from services import installation, postgres
 from services.api.store import windows
-from services.embedded import Broker
+from services.embedded import Broker, Postgres
 from services.postgres import Pool
 from tests.aggregator.test_consumer import consuming, drained_after
 from tests.builders import NOON, SHARDS, add_person, add_tenant, append, record
@@ -30,7 +31,7 @@ Follow = Callable[..., None]
 
 @pytest.fixture
 def follow(tmp_path: Path) -> Follow:
-    """Do what the guide says under a heading: ``follow("Make one", database=…)``."""
+    """Do what the guide says under a heading: ``follow("Make one", database=…)``; in capitals, what is no setting."""
     uptake = tmp_path / "uptake"
     uptake.write_text(f'#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m services.cli "$@"\n')
     uptake.chmod(0o755)
@@ -39,7 +40,7 @@ def follow(tmp_path: Path) -> Follow:
         found = re.search(rf"^## {heading}\n.*?```sh\n(.*?)```", GUIDE, re.DOTALL | re.MULTILINE)
         assert found is not None
         env = {"PATH": f"{PROGRAMS}:{tmp_path}:{os.environ['PATH']}", "UPTAKE_PARTITIONS": str(SHARDS)}
-        env |= {f"UPTAKE_{name.upper()}": value for name, value in settings.items()}
+        env |= {name if name.isupper() else f"UPTAKE_{name.upper()}": value for name, value in settings.items()}
         done = subprocess.run(
             ["sh", "-euc", found[1]], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
         )
@@ -64,6 +65,21 @@ async def catch_up(pool: Pool, broker: Broker) -> None:
 
 async def send(broker: Broker, first: int, last: int) -> None:
     await append(broker.address, [record(id=f"e{n}", user=f"u{n % 5}", time=NOON) for n in range(first, last)])
+
+
+async def test_an_empty_database_takes_the_place_of_one_that_is_in_use(own_postgres: Postgres, follow: Follow) -> None:
+    of_ingest = await postgres.connect_pool(own_postgres.url(), name="tests")
+    assert await of_ingest.fetchval("select to_regclass('tenant') is not null")
+
+    follow("Make room", POSTGRES=own_postgres.url("postgres"))
+    with contextlib.suppress(*postgres.UNAVAILABLE):
+        await of_ingest.fetchval("select 1")  # it learns that it was thrown out
+    found = await of_ingest.fetchval("select to_regclass('tenant') is null")
+    beside = await of_ingest.fetchval("select exists (select from pg_database where datname = 'uptake_before')")
+    await postgres.close_pool(of_ingest)
+
+    assert found, "whoever stayed connected has the empty one, under the name it knows"
+    assert beside
 
 
 async def test_a_database_that_came_back_catches_up_from_the_log_and_without_it_keeps_what_it_had(

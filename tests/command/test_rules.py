@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli import app
+from services.cli import program
 from services.rules.pack import SPECS
 
 PACKS = Path(__file__).parents[2] / "schemas/rules"
 
 
 def lint(file: Path) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["rules", "lint", str(file)])
+    done = CliRunner().invoke(program("rules"), ["rules", "lint", str(file)])
     return done.exit_code, done.output
 
 

@@ -230,8 +230,9 @@ async def test_the_doctor_says_in_one_line_why_nobody_is_let_in(
     [
         ("ingest", {"kafka_password": "wrong"}, "kafka", "not connected: localhost:"),
         ("aggregator", {"database_password": "wrong"}, "postgres", 'password authentication failed for user "uptake"'),
+        ("api", {"database_password": "wrong"}, "postgres", 'password authentication failed for user "uptake"'),
     ],
-    ids=["ingest on Kafka", "an aggregator on PostgreSQL"],
+    ids=["ingest on Kafka", "an aggregator on PostgreSQL", "the API on PostgreSQL"],
 )
 def test_a_service_that_is_not_let_in_says_so_in_its_readiness(
     secured: Secured, home: Path, role: str, change: dict[str, str], part: str, words: str

@@ -1,6 +1,6 @@
 """The Helm chart, read as it was rendered for each example: by Kubernetes' own schemas, and for what it promises.
 
-Where Helm is installed, or was made by ``python -m deploy.helm.chart``, it also renders anew.
+Where Helm is installed, or was made by ``make chart``, it also renders anew.
 """
 
 import functools
@@ -21,10 +21,11 @@ from services.api import __main__ as api
 from services.ingest import __main__ as ingest
 from services.notifier import __main__ as notifier
 from services.settings import Settings
+from tests.deploy.prometheus import RULES
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = json.loads(Path(__file__).with_name("kubernetes-1.34.json").read_text())
-FOREIGN = {"ScaledObject", "PodMonitor"}
+FOREIGN = {"ScaledObject", "PodMonitor", "PrometheusRule"}
 """What operators add to Kubernetes."""
 EXAMPLES = [path.stem for path in chart.EXAMPLES]
 SERVICES = {"ingest": 8081, "api": 8080, "aggregator": 8082, "notifier": 8079}
@@ -80,7 +81,7 @@ def variables(container: Thing) -> dict[str, Thing]:
 def test_what_was_rendered_is_of_this_chart(example: Path) -> None:
     first = (chart.RENDERED / example.name).read_text().partition("\n")[0]
 
-    assert first == f"# {chart.mark(example)}", "the chart was changed: python -m deploy.helm.chart"
+    assert first == f"# {chart.mark(example)}", "the chart was changed: make chart"
 
 
 def test_kubernetes_knows_every_field(things: list[Thing]) -> None:
@@ -263,6 +264,25 @@ def test_aggregators_are_as_many_as_the_lag_of_their_group_asks_for(large: list[
     assert fixed == {"uptake-notifier"}
 
 
+# ---------------------------------------------------------------- who watches it
+
+
+def test_the_rules_are_those_that_are_tested_and_there_is_no_copy_of_them(large: list[Thing]) -> None:
+    files = sorted(RULES.glob("*.rules.yml"))
+    linked = {path.name: path.resolve() for path in (chart.CHART / "rules").iterdir()}
+    guides = "https://docs.example.com/uptake/"
+
+    assert linked == {path.name: path for path in files}
+    assert all((chart.CHART / "rules" / name).is_symlink() for name in linked)
+    rendered_rules = of_kind(large, "PrometheusRule")
+    assert {name: thing["spec"] for name, thing in rendered_rules.items()} == {
+        f"uptake-rules-{path.name.partition('.')[0]}": yaml.safe_load(path.read_text().replace("docs/guides/", guides))
+        for path in files
+    }
+    assert all(thing["metadata"]["labels"]["release"] == "prometheus" for thing in rendered_rules.values())
+    assert not of_kind(rendered("small"), "PrometheusRule", "PodMonitor")
+
+
 # ---------------------------------------------------------------- who may talk to whom
 
 
@@ -327,6 +347,8 @@ WRONG = [
     pytest.param({"aggregator": {"autoscaling": {"mode": "cpu"}}}, id="an unknown way of scaling"),
     pytest.param({"ingest": {"replicas": 0}}, id="no process"),
     pytest.param({"api": {"ingress": {"enabled": True, "host": ""}}}, id="an ingress without a host"),
+    pytest.param({"settings": {"share_ports": "yes"}}, id="a port to share, where each has its address"),
+    pytest.param({"monitoring": {"rules": {"guides": "https://docs.example.com"}}}, id="an address without its end"),
     pytest.param({"replicaCount": 3}, id="a value that does not exist"),
 ]
 
@@ -360,7 +382,7 @@ def test_values_that_cannot_work_are_refused(schema: Draft7Validator, more: Thin
     assert list(schema.iter_errors(_merged(_least(), more)))
 
 
-@pytest.mark.skipif(chart.helm() is None, reason="Helm is not installed: python -m deploy.helm.chart makes it")
+@pytest.mark.skipif(chart.helm() is None, reason="Helm is not installed: make chart makes it")
 def test_helm_renders_what_is_kept() -> None:
     program = chart.helm()
     assert program is not None

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from services.embedded import fresh_directory
+from tests.crew import until
 from tests.deploy import rollout
 from tests.deploy.prometheus import ROOT, Prometheus
 from tests.egress.receiver import Receiver
@@ -22,6 +23,7 @@ from tests.stack import Stack
 pytestmark = [pytest.mark.debian, pytest.mark.timeout(400)]
 
 BOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
+GUIDE = ROOT / "docs" / "guides" / "grafana.md"
 CHOSEN = {"tenant": "acme", "wave": ".+", "dimension": "team", "key": ".+", "window": "7d"}
 SECONDS = 180.0
 
@@ -71,10 +73,20 @@ def alertmanager(receiver: Receiver) -> Iterator[Alertmanager]:
     for each in config["receivers"]:
         url = f"http://127.0.0.1:{receiver.port}/{each['name']}"
         each["webhook_configs"] = [{"url": url, "send_resolved": True}]
+        if each["name"] == "operators":
+            each["slack_configs"] = [{**slack_of_the_guide(), "api_url": f"http://127.0.0.1:{receiver.port}/slack"}]
     made = Alertmanager(yaml.safe_dump(config))
     made.start()
     yield made
     made.remove()
+
+
+def slack_of_the_guide() -> dict[str, Any]:
+    """Return how the guide lets Slack be told."""
+    (block,) = re.findall(r"^```yaml\n(receivers:.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    ((receiver,),) = yaml.safe_load(block).values()
+    (config,) = receiver["slack_configs"]
+    return dict(config)
 
 
 def _hurry(route: dict[str, Any]) -> None:
@@ -109,9 +121,16 @@ async def test_an_alert_on_our_health_reaches_who_is_on_duty_and_is_over_when_it
     name = "UptakeAdoptionNotScraped"
 
     assert (await told(receiver, "operators", name))["status"] == "firing"
+    summary = b"Prometheus is not shown adoption"
+    await until(lambda: came_to(receiver, "/slack", name.encode(), summary, b"runbooks.md#uptakeadoptionnotscraped"))
     prometheus.key.write_text(stack.ready["admin_key"])
 
     assert (await told(receiver, "operators", name, "resolved"))["status"] == "resolved"
+
+
+async def came_to(receiver: Receiver, path: str, *words: bytes) -> bool:
+    """Tell whether something with all of these ``words`` came to ``path``."""
+    return any(came.line.split()[1] == path and all(word in came.body for word in words) for came in receiver.came)
 
 
 async def told(receiver: Receiver, name: str, alert: str, status: str = "firing") -> dict[str, Any]:
@@ -161,6 +180,7 @@ async def burn(alertmanager: Alertmanager, *alerts: dict[str, Any]) -> None:
 
 
 async def test_every_panel_of_every_dashboard_shows_something(stack: Stack, prometheus: Prometheus) -> None:
+    prometheus.key.write_text(stack.ready["admin_key"])
     await asyncio.to_thread(rollout.tell, stack)
     questions = {
         f"{board.stem}: {panel['title']}": filled(target["expr"])

@@ -7,11 +7,11 @@ import asyncio
 import importlib
 import itertools
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
 from services import child
 from tests.crew import until
@@ -35,7 +35,7 @@ class Fleet:
         self._ingest_port = child.free_port()
         self.crews: dict[str, list[Process]] = {name: [] for name in SERVICES}
         self.ports: dict[int | None, int] = {}
-        """By process id."""
+        """By process id: where it is asked whether it is ready."""
 
     @property
     def ingest(self) -> str:
@@ -48,7 +48,9 @@ class Fleet:
     async def start(self, name: str) -> None:
         """Start one more, and wait until it is ready."""
         port = self._ingest_port if name == "ingest" else child.free_port()
-        own = {f"{name}_port": port, "share_ports": "yes" if name == "ingest" else "no"}
+        own: dict[str, object] = {f"{name}_port": port}
+        if name == "ingest":
+            own |= {"share_ports": "yes", "metrics_port": (port := child.free_port())}
         home = self._home / f"{name}{next(self._numbers)}"
         home.mkdir()
         started = bear(live, name, diary=self._home / f"{name}.log", state_dir=home, **own, **self._settings)
@@ -58,15 +60,13 @@ class Fleet:
 
     async def _is_ready(self, name: str, process: Process) -> bool:
         assert process.exitcode is None, (self._home / f"{name}.log").read_text()[-2000:]
-        port = self.ports[process.pid]
-        if name == "ingest":  # who shares a port listens when it is ready
-            return any(link.laddr.port == port for link in psutil.Process(process.pid).net_connections())
-        return await ready(port)
+        return await ready(self.ports[process.pid])
 
-    async def replace(self, name: str) -> int | None:
-        """Start a successor of the eldest, tell that one to stop, and return its exit status."""
+    async def replace(self, name: str, moment: Callable[[], Awaitable[bool]]) -> int | None:
+        """Start a successor of the eldest, tell that one to stop at a ``moment``, and return its exit status."""
         eldest = self.crews[name].pop(0)
         await self.start(name)
+        await until(moment)
         eldest.terminate()
         await asyncio.to_thread(eldest.join, 60)
         return eldest.exitcode

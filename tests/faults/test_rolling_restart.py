@@ -32,13 +32,16 @@ from tests.oracle import Entry, Spell, brute_force, cells
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 ROUNDS = int(os.environ.get("ROLLING_ROUNDS", "1"))
+BROKERS = {"tansu": "tansu", "apache_kafka": "_emptied_apache"}
 HEADERS = {"authorization": f"Bearer {ADMIN}", "uptake-tenant": "acme"}
 PEOPLE = {
     f"u{n}": Entry([Spell(date(1, 1, 1), None, "AB"[n % 2], "xy"[n % 3 % 2])], NOON.date(), None) for n in range(12)
 }
 ABSENT = 3
 """So many of them never come, so that there is something to tell."""
-SENDERS = 4
+SENDERS = 8
+LINGER_MS = 300
+"""Requests last so long that at times all are under way: then ingest is told to stop."""
 EACH = 5
 PATHS = ("/v1/windows?dimension=team", "/v1/alerts", "/v1/status?wait=0")
 
@@ -55,6 +58,7 @@ class Load:
         self.read: Counter[str] = Counter()
         self.streams: list[list[int]] = [[], []]
         self.breaks = 0
+        self._asking = 0
         work = [*map(self._send, range(SENDERS)), *map(self._read, PATHS), *map(self._follow, self.streams)]
         self._tasks = [asyncio.create_task(each) for each in work]
 
@@ -75,7 +79,9 @@ class Load:
         client, number = Client(self.sent, **HEADERS, **{"content-type": BATCH}), sender
         while not self._stop.is_set():
             batch = self._batch(number)
+            self._asking += 1
             await client.ask("POST", lambda: f"{self._fleet.ingest}/v1/events", content=json.dumps(batch))
+            self._asking -= 1
             self.events += batch
             number += SENDERS
             await asyncio.sleep(0.02)
@@ -111,6 +117,10 @@ class Load:
             wanted = counts.total() + 12
             await until(lambda counts=counts, wanted=wanted: self._more(counts, wanted), 180)  # type: ignore[misc]
 
+    async def busy(self) -> bool:
+        """Tell whether every sender waits for an answer."""
+        return self._asking == SENDERS
+
     async def _more(self, counts: Counter[str], wanted: int) -> bool:
         for task in self._tasks:
             if task.done():
@@ -144,7 +154,7 @@ async def furnish(pool: Pool, address: str) -> None:
 
 @pytest.fixture
 def log(request: pytest.FixtureRequest) -> LogServer:
-    server: LogServer = request.getfixturevalue(os.environ.get("ROLLING_BROKER", "tansu"))
+    server: LogServer = request.getfixturevalue(BROKERS[os.environ.get("ROLLING_BROKER", "tansu")])
     return server
 
 
@@ -160,6 +170,7 @@ async def fleet(log: LogServer, database: str, tmp_path: Path) -> AsyncIterator[
         delivery_networks="127.0.0.0/8",
         session_ms=3000,
         drain_seconds=0.5,
+        linger_ms=LINGER_MS,
     )
     yield made
     made.dismiss()
@@ -196,7 +207,7 @@ async def test_every_service_is_replaced_and_nobody_who_tries_again_notices(pool
             statuses = []
             for name in SERVICES * ROUNDS:
                 await load.go_on()
-                statuses.append(await fleet.replace(name))
+                statuses.append(await fleet.replace(name, load.busy))
             await load.go_on()
             await load.stop()
             await until(lambda: all_counted(pool, len(load.events)), 180)
