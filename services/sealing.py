@@ -6,6 +6,7 @@ others of the setting, and the one that was made, still open what they sealed un
 """
 
 import base64
+import contextlib
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -43,12 +44,7 @@ class Seal:
         Raises:
             SealError: it does not open.
         """
-        for cipher in (self._cipher, *self._older):
-            try:
-                return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
-            except (InvalidTag, ValueError):
-                continue
-        raise SealError("sealed with another key, or for another place")
+        return self._opened(sealed, context)[0]
 
     def is_of_old(self, sealed: bytes, context: str) -> bool:
         """Tell whether only a key of old opens ``sealed``.
@@ -56,12 +52,13 @@ class Seal:
         Raises:
             SealError: none does.
         """
-        try:
-            self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
-        except (InvalidTag, ValueError):
-            self.open(sealed, context)
-            return True
-        return False
+        return self._opened(sealed, context)[1] is not self._cipher
+
+    def _opened(self, sealed: bytes, context: str) -> tuple[bytes, AESGCM]:
+        for cipher in (self._cipher, *self._older):
+            with contextlib.suppress(InvalidTag, ValueError):
+                return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode()), cipher
+        raise SealError("sealed with another key, or for another place")
 
 
 def seal_with(given: str, kept: bytes | None) -> Seal:

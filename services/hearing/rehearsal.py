@@ -24,14 +24,14 @@ first. Of the alerts that wait for a morning instead: those ``over_budget``, and
 """
 
 
-class Event(NamedTuple):
+class Turn(NamedTuple):
     """An alert as it stands from an instant on."""
 
     at: datetime
     alert: Alert
 
 
-class Share(NamedTuple):
+class Load(NamedTuple):
     """Whose share of the load it is, in which role, in the week that begins on a day."""
 
     week: date
@@ -39,7 +39,7 @@ class Share(NamedTuple):
     role: str
 
 
-class Terms(NamedTuple):
+class Bounds(NamedTuple):
     """What people may be asked to bear."""
 
     budget: Budget = Budget()
@@ -47,13 +47,13 @@ class Terms(NamedTuple):
     first_day_of_week: int = 1
 
 
-def events(alert: Alert, told_at: datetime) -> Iterator[Event]:
+def turns(alert: Alert, told_at: datetime) -> Iterator[Turn]:
     """Give what is told of a whole episode: that it opened, once it is loud, and that it ended."""
     if alert.suppressed_by is not None:
         return
-    yield Event(told_at, replace(alert, state="open", resolved_at=None, resolution=None))
+    yield Turn(told_at, replace(alert, state="open", resolved_at=None, resolution=None))
     if alert.resolved_at is not None:
-        yield Event(max(alert.resolved_at, told_at), alert)
+        yield Turn(max(alert.resolved_at, told_at), alert)
 
 
 def unheard(alerts: Iterable[Alert], company: Company) -> list[Alert]:
@@ -62,29 +62,27 @@ def unheard(alerts: Iterable[Alert], company: Company) -> list[Alert]:
 
 
 def rehearse(
-    told: Iterable[Event], company: Company, hours: Callable[[str], Hours], terms: Terms, until: datetime
-) -> dict[Share, Counter[str]]:
+    told: Iterable[Turn], company: Company, hours: Callable[[str], Hours], bounds: Bounds, until: datetime
+) -> dict[Load, Counter[str]]:
     """Return what each recipient would have got by ``until``, week by week."""
-    ordered = sorted(told, key=lambda event: (event.at, event.alert.id))
-    courses: dict[str, list[tuple[Event, Heard]]] = {}
+    ordered = sorted(told, key=lambda turn: (turn.at, turn.alert.id))
+    courses: dict[str, list[tuple[Turn, Heard]]] = {}
     emergencies: dict[str, Louder] = {}
-    for event in ordered:
-        alert = event.alert
-        if alert.rule == EMERGENCY:
-            emergencies.pop(alert.id, None) if alert.ended else emergencies.update({alert.id: Louder(*_name(alert))})
+    for turn in ordered:
+        alert = turn.alert
+        if alert.rule == EMERGENCY and alert.ended:
+            emergencies.pop(alert.id, None)
+        elif alert.rule == EMERGENCY:
+            emergencies[alert.id] = Louder(alert.rule, alert.wave)
         now = replace(company, louder=tuple(emergencies.values())) if emergencies else company
         for heard in hearers(alert, now):
-            courses.setdefault(heard.recipient, []).append((event, heard))
-    found: dict[Share, Counter[str]] = {}
+            courses.setdefault(heard.recipient, []).append((turn, heard))
+    found: dict[Load, Counter[str]] = {}
     for recipient, course in sorted(courses.items()):
-        desk = _Desk(recipient, hours(recipient), terms)
+        desk = _Desk(recipient, hours(recipient), bounds)
         desk.live(course, until)
         found |= desk.weeks
     return found
-
-
-def _name(alert: Alert) -> tuple[str, str | None]:
-    return alert.rule, alert.wave
 
 
 @dataclass(slots=True)
@@ -93,16 +91,16 @@ class _Desk:
 
     recipient: str
     hours: Hours
-    terms: Terms
-    weeks: dict[Share, Counter[str]] = field(default_factory=dict)
+    bounds: Bounds
+    weeks: dict[Load, Counter[str]] = field(default_factory=dict)
     _owed: dict[str, Item] = field(default_factory=dict)
     _told: dict[str, Told] = field(default_factory=dict)
     _spent: Counter[date] = field(default_factory=Counter)
 
-    def live(self, course: Sequence[tuple[Event, Heard]], until: datetime) -> None:
+    def live(self, course: Sequence[tuple[Turn, Heard]], until: datetime) -> None:
         """Let everything happen, in its order."""
         last = None
-        for burst in _bursts(course, self.terms.hold):
+        for burst in _bursts(course, self.bounds.hold):
             now = burst[0][0].at
             if last is not None:
                 self._dawn(last, now)
@@ -111,11 +109,11 @@ class _Desk:
         if last is not None:
             self._dawn(last, until)
 
-    def _happen(self, burst: Sequence[tuple[Event, Heard]], now: datetime) -> None:
-        for event, heard in burst:
-            self._owe(event.alert, heard)
-        items = [self._owed[name] for name in {event.alert.id: None for event, _ in burst} if name in self._owed]
-        batch = interruption(items, self.hours, self._so_far(now), self.terms.budget, now, self.terms.hold)
+    def _happen(self, burst: Sequence[tuple[Turn, Heard]], now: datetime) -> None:
+        for turn, heard in burst:
+            self._owe(turn.alert, heard)
+        items = [self._owed[name] for name in {turn.alert.id: None for turn, _ in burst} if name in self._owed]
+        batch = interruption(items, self.hours, self._so_far(now), self.bounds.budget, now, self.bounds.hold)
         if batch is not None:
             self._tell(batch, now)
         elif wanted := [item for item in items if item.pace is Pace.HOURS]:
@@ -136,7 +134,7 @@ class _Desk:
             morning = self.hours.next_morning(after)
             if morning is None or morning > now:
                 return
-            first = self.hours.begins_week(self.hours.day(morning), self.terms.first_day_of_week)
+            first = self.hours.begins_week(self.hours.day(morning), self.bounds.first_day_of_week)
             batch = digest(list(self._owed.values()), morning, Pace.WEEK if first else Pace.MORNING)
             if batch is not None:
                 self._tell(batch, morning)
@@ -144,7 +142,7 @@ class _Desk:
 
     def _so_far(self, now: datetime) -> Spent:
         day = self.hours.day(now)
-        first = self.hours.week_of(day, self.terms.first_day_of_week)
+        first = self.hours.week_of(day, self.bounds.first_day_of_week)
         return Spent(self._spent[day], sum(number for on, number in self._spent.items() if first <= on <= day))
 
     def _tell(self, batch: Batch, now: datetime) -> None:
@@ -158,13 +156,13 @@ class _Desk:
             self._owed.pop(alert.id, None)
 
     def _count(self, now: datetime, role: str, counts: Mapping[str, int]) -> None:
-        week = self.hours.week_of(self.hours.day(now), self.terms.first_day_of_week)
-        self.weeks.setdefault(Share(week, self.recipient, role), Counter()).update(counts)
+        week = self.hours.week_of(self.hours.day(now), self.bounds.first_day_of_week)
+        self.weeks.setdefault(Load(week, self.recipient, role), Counter()).update(counts)
 
 
-def _bursts(course: Sequence[tuple[Event, Heard]], hold: timedelta) -> Iterator[list[tuple[Event, Heard]]]:
+def _bursts(course: Sequence[tuple[Turn, Heard]], hold: timedelta) -> Iterator[list[tuple[Turn, Heard]]]:
     """Give what happens so shortly after each other that it is told together."""
-    burst: list[tuple[Event, Heard]] = []
+    burst: list[tuple[Turn, Heard]] = []
     for each in course:
         if burst and each[0].at - burst[0][0].at > hold:
             yield burst

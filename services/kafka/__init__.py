@@ -5,7 +5,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from services.kafka.appender import Appender, Batch
 from services.kafka.errors import LogStumbledError, LogUnavailableError, OutOfRangeError
 from services.kafka.follower import Follower
-from services.kafka.looking import Topic, certified_until, topics_of
+from services.kafka.looking import certified_until, topics_of
 from services.kafka.reader import LogRecord, Reader
 from services.kafka.topics import ensure_topics
 
@@ -19,7 +19,6 @@ __all__ = [
     "MessageSizeTooLargeError",
     "OutOfRangeError",
     "Reader",
-    "Topic",
     "certified_until",
     "ensure_topics",
     "topics_of",

@@ -61,9 +61,7 @@ async def refused(cluster: str | Cluster, error: BaseException) -> LogUnavailabl
         else:
             with contextlib.suppress(KafkaError, OSError):
                 link.close()
-    ours = LogUnavailableError("; ".join(reasons)) if reasons else unavailable(error)
-    ours.__cause__ = error
-    return ours
+    return LogUnavailableError("; ".join(reasons)) if reasons else unavailable(error)
 
 
 async def taken(consumer: Any, *, wait_ms: int, max_records: int) -> dict[int, list[Any]]:  # noqa: ANN401 - untyped

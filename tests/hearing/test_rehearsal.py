@@ -6,36 +6,36 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.hearing.audience import EMERGENCY
-from services.hearing.rehearsal import Event, Share, Terms, events, rehearse, unheard
+from services.hearing.rehearsal import Bounds, Load, Turn, rehearse, turns, unheard
 from services.hearing.shape import Alert
 from tests.notifier.telling import HOUSE, MONDAY, alert, company
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-MINE = Share(MONDAY.date(), "mia", "manager")
+MINE = Load(MONDAY.date(), "mia", "manager")
 """MONDAY is at eleven o'clock in the working hours of everybody."""
 
 
-def got(happening: Iterable[Event], until: datetime = MONDAY + 6 * DAY) -> dict[str, dict[str, int]]:
+def got(happening: Iterable[Turn], until: datetime = MONDAY + 6 * DAY) -> dict[str, dict[str, int]]:
     """Return what mia got, week by week."""
-    found = rehearse(happening, company(), lambda _: HOUSE, Terms(), until)
+    found = rehearse(happening, company(), lambda _: HOUSE, Bounds(), until)
     return {str(share.week): dict(counts) for share, counts in found.items() if share.recipient == "mia"}
 
 
-def opened(name: str, after: timedelta, severity: str = "critical", **given: object) -> list[Event]:
+def opened(name: str, after: timedelta, severity: str = "critical", **given: object) -> list[Turn]:
     at = MONDAY + after
     made: Alert = alert(name, severity=severity, opened_at=at, **given)
-    return list(events(made, at))
+    return list(turns(made, at))
 
 
 def test_three_messages_a_day_interrupt_and_the_rest_waits_for_the_morning() -> None:
-    happening = [event for n in range(5) for event in opened(f"a{n}", n * HOUR)]
+    happening = [turn for n in range(5) for turn in opened(f"a{n}", n * HOUR)]
 
     assert got(happening) == {"2026-03-02": {"in_hours": 3, "over_budget": 2, "digests": 1, "alerts": 5}}
 
 
 def test_ten_messages_a_week_interrupt() -> None:
-    happening = [event for n in range(15) for event in opened(f"a{n}", n % 3 * HOUR + n // 3 * DAY)]
+    happening = [turn for n in range(15) for turn in opened(f"a{n}", n % 3 * HOUR + n // 3 * DAY)]
 
     found = got(happening, MONDAY + 9 * DAY)
 
@@ -44,7 +44,7 @@ def test_ten_messages_a_week_interrupt() -> None:
 
 
 def test_what_happens_together_is_one_message() -> None:
-    happening = [event for n in range(12) for event in opened(f"a{n}", n * timedelta(seconds=5))]
+    happening = [turn for n in range(12) for turn in opened(f"a{n}", n * timedelta(seconds=5))]
 
     assert got(happening) == {"2026-03-02": {"in_hours": 1, "alerts": 12}}
 
@@ -77,10 +77,10 @@ def test_while_the_wave_is_an_emergency_the_sponsor_is_spared_its_people() -> No
     audience = [{"role": "manager"}, {"role": "sponsor", "person": "sam"}]
     person = replace(alert("a", severity="critical", opened_at=MONDAY), audience=audience)
     wave = alert("w", rule=EMERGENCY, severity="emergency", subject_kind="wave", subject_key="north")
-    alone = rehearse(events(person, MONDAY), company(), lambda _: HOUSE, Terms(), MONDAY + DAY)
-    both = [*events(wave, MONDAY - HOUR), *events(person, MONDAY)]
+    alone = rehearse(turns(person, MONDAY), company(), lambda _: HOUSE, Bounds(), MONDAY + DAY)
+    both = [*turns(wave, MONDAY - HOUR), *turns(person, MONDAY)]
 
-    spared = rehearse(both, company(), lambda _: HOUSE, Terms(), MONDAY + DAY)
+    spared = rehearse(both, company(), lambda _: HOUSE, Bounds(), MONDAY + DAY)
 
     assert {share.recipient for share in alone} == {"mia", "sam"}
     assert {share.recipient for share in spared} == {"mia"}
