@@ -44,11 +44,6 @@ POLL_SECONDS: Final = 0.1
 REST: Final = 1.0
 """After a pass amid a backlog that took t the tenant rests for so many t: folding keeps half of the time."""
 MOST_REST: Final = 10.0
-CALM_REST: Final = 4.0
-MOST_CALM_REST: Final = 1.0
-"""Without a backlog: who comes first is measured at once, who comes meanwhile together."""
-CALM: Final = timedelta(seconds=1)
-"""What is read of the log up to so long ago is no backlog."""
 PATIENCE: Final = timedelta(seconds=5)
 """How long a pass waits for unread events: amid a backlog everybody would be measured again and again."""
 RECORDS_PATIENCE: Final = timedelta(seconds=20)
@@ -115,13 +110,13 @@ class Measurer:
         await confirm()
         self._waiting = {tenant: self._waiting.get(tenant, state.asked_at) for tenant in due}
         for tenant, since in list(self._waiting.items()):
-            calm = state.drained_at >= min(since, state.asked_at - CALM)
+            drained = state.drained_at >= since
             if (
-                (calm or state.asked_at - since >= PATIENCE)
+                (drained or state.asked_at - since >= PATIENCE)
                 and not stop.is_set()
                 and self._rests.over(tenant, perf_counter())
             ):
-                await self._measure_alone(tenant, now, state.asked_at - RECORDS_PATIENCE, calm=calm)
+                await self._measure_alone(tenant, now, state.asked_at - RECORDS_PATIENCE, calm=drained)
                 del self._waiting[tenant]
                 await confirm()
 
@@ -139,8 +134,7 @@ class Measurer:
             trace = not isinstance(error, (OvertakenError, *UNAVAILABLE))
             log.warning("measuring tenant %s failed: %s", tenant, error, exc_info=trace, extra={"tenant": tenant})
         else:
-            rest, most = (CALM_REST, MOST_CALM_REST) if calm else (REST, MOST_REST)
-            seconds = min(rest * (perf_counter() - started), most)
+            seconds = 0.0 if calm else min(REST * (perf_counter() - started), MOST_REST)
             self._rests.done(tenant, perf_counter(), max(seconds, self._least))
 
     async def measure(self, tenant: str, now: datetime, *, records: float = PASS_SECONDS, hurry: bool = False) -> bool:

@@ -161,7 +161,8 @@ async def test_a_rule_in_which_anything_is_wrong_is_refused_with_every_place(api
     assert await pointers(api, STALE, {"action": "Remind everybody to close their deals."}) == ["/action"]
     assert await pointers(api, STALE, {"params": {"a": {"b": {"c": {"d": {"e": {"f": 1}}}}}}}) == [""]
     assert await pointers(api, "/v1/rules/user-lapsed", {"inhibited_by": ["user-lapsed"]}) == ["/inhibited_by/0"]
-    assert (await api.put(STALE, content=b"[1]")).status_code == 422
+    kind = {"content-type": "application/json"}
+    assert (await api.put(STALE, content=b"[1]", headers=kind)).status_code == 422
     assert (await api.put("/v1/rules/a%20b", json={})).status_code == 422
     assert await pointers(api, "/v1/rules/backtest", OWN) == ["/id"]
     assert await pool.fetchval("select count(*) from rule_version") == 0
