@@ -132,12 +132,14 @@ class Consumer:
         await self._audit(reader)
         await self._fetch(reader, wait_ms=WAIT_MS)
         generation, busy = self._generation, dict[int, int]()
+        hurried = self._arrived() < self._settings.batch_records // 4
         for number, reading in list(self._readings.items()):
             if generation != self._generation:
                 return
             if reading.arrived:
                 busy[number] = await self._take(reading)
-                await self._fetch(reader)
+                if hurried:  # amid a backlog nobody waits for a single event, and few large folds cost less
+                    await self._fetch(reader)
         await self._watch(busy)
         await self._follow_directory()
         await self._tell(reader, busy)
@@ -182,12 +184,15 @@ class Consumer:
 
     # ------------------------------------------------------------ records
 
+    def _arrived(self) -> int:
+        return sum(len(reading.arrived) for reading in self._readings.values())
+
     async def _fetch(self, reader: Reader, wait_ms: int = 0) -> None:
         """Take what came to the shards it is for: what is fetched and not taken keeps the broker from being asked.
 
         Waits for a first record when there is none; without ``wait_ms`` it does nothing more often than ``FETCH_MS``.
         """
-        waiting = sum(len(reading.arrived) for reading in self._readings.values())
+        waiting = self._arrived()
         room = self._settings.batch_records - waiting
         if room <= 0 or (not wait_ms and self._now_ms() < self._fetched_at + FETCH_MS):
             return
