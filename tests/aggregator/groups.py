@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from services.aggregator.domain.findings import Subject
+from services.aggregator.domain.findings import Finding, Subject
 from services.aggregator.domain.rules.series import Gap, Group, Time
 from services.aggregator.domain.waves import Wave
 from services.metrics.baselines import nth_working_day
@@ -25,6 +25,14 @@ CODES = frozenset(metric.code for metric in METRICS.values())
 
 def instant(day: date) -> datetime:
     return datetime.combine(day, time.min, UTC)
+
+
+def span(finding: Finding) -> tuple[int, int | None]:
+    """Return in which week an episode began and ended."""
+    return tuple(
+        None if at is None else (at - instant(MONDAY + WEEK) - timedelta(hours=2)) // WEEK
+        for at in (finding.opened_at, finding.closed_at)
+    )  # type: ignore[return-value]
 
 
 def weeks(count: int, *, gaps: Sequence[Gap] = (), min_group: int = 1, first: date = MONDAY, **known: Any) -> Time:

@@ -1,7 +1,6 @@
 """The other ways in which a rule on a share opens: a rise that another metric joins, a companion that is too low."""
 
 from dataclasses import replace
-from datetime import timedelta
 from fractions import Fraction
 
 import pytest
@@ -12,7 +11,7 @@ from services.aggregator.domain.findings import Finding
 from services.aggregator.domain.rules.series import Gap
 from services.aggregator.domain.rules.thresholds import judge_threshold
 from services.rules.pack import DEFAULT
-from tests.aggregator.groups import WEEK, group, instant, shares, weeks
+from tests.aggregator.groups import WEEK, group, instant, shares, span, weeks
 from tests.aggregator.world import MONDAY
 
 PLACEHOLDERS = DEFAULT["placeholder-values-high"]
@@ -22,14 +21,6 @@ Pairs = list[tuple[int, int] | None]
 
 def placeholders(rate: Pairs, complete: Pairs) -> list[Finding]:
     return list(judge_threshold(PLACEHOLDERS, group({"M26": rate, "M25": complete}), weeks(len(rate))).findings)
-
-
-def span(finding: Finding) -> tuple[int, int | None]:
-    """Return in which week an episode began and ended."""
-    return tuple(
-        None if at is None else (at - instant(MONDAY + WEEK) - timedelta(hours=2)) // WEEK
-        for at in (finding.opened_at, finding.closed_at)
-    )  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from services.metrics.shape import Interval
 from services.metrics.values import Cell, Series
 from services.rules.pack import DEFAULT
 from services.rules.shape import Rule
-from tests.aggregator.groups import CODES, KINDS, TENANT, WEEK, group, instant, rule, shares, weeks
+from tests.aggregator.groups import CODES, KINDS, TENANT, WEEK, group, instant, rule, shares, span, weeks
 from tests.aggregator.world import MONDAY
 
 STALE = "stale-close-dates"
@@ -40,14 +40,6 @@ TARGET = "adoption-below-phase-target"
 def threshold(name: str, code: str, pairs: list[tuple[int, int] | None], **known: object) -> list[Finding]:
     it = group({code: pairs}, **known)  # type: ignore[arg-type]
     return list(judge_threshold(DEFAULT[name], it, weeks(len(pairs))).findings)
-
-
-def span(finding: Finding) -> tuple[int, int | None]:
-    """Return in which week an episode began and ended."""
-    return tuple(
-        None if at is None else (at - instant(MONDAY + WEEK) - timedelta(hours=2)) // WEEK
-        for at in (finding.opened_at, finding.closed_at)
-    )  # type: ignore[return-value]
 
 
 # ---------------------------------------------------------------- thresholds
