@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,20 +21,14 @@ from services.leaving import Leaving
 _LAST: Final = (b"connection", b"close")
 
 
+def config(app: ASGIApp, host: str, port: int, **others: Any) -> uvicorn.Config:  # noqa: ANN401 - uvicorn's own
+    """Return uvicorn's settings with what holds for every server of ours: it writes no log, and says no name."""
+    return uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, server_header=False, **others)
+
+
 def probing(app: ASGIApp, host: str, port: int) -> "Server":
     """Return the server of a service that answers nothing but probes."""
-    return Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-        )
-    )
+    return Server(config(app, host, port, lifespan="off", timeout_graceful_shutdown=2))
 
 
 class Server(uvicorn.Server):

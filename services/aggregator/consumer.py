@@ -132,19 +132,20 @@ class Consumer:
         await self._audit(reader)
         await self._fetch(reader, wait_ms=WAIT_MS)
         generation, busy = self._generation, dict[int, int]()
-        hurried = self._arrived() < self._settings.batch_records // 4
+        few = self._settings.batch_records // 4
+        calm = self._arrived() < few
         for number, reading in list(self._readings.items()):
             if generation != self._generation:
                 return
             if reading.arrived:
                 busy[number] = await self._take(reading)
-                if hurried:  # amid a backlog nobody waits for a single event, and few large folds cost less
+                if calm:  # amid a backlog nobody waits for a single event, and few large folds cost less
                     await self._fetch(reader)
         await self._watch(busy)
         await self._follow_directory()
         await self._tell(reader, busy)
         rest = self._settings.cycle_ms - (self._now_ms() - started)
-        if 0 < sum(busy.values()) < self._settings.batch_records // 4 and rest > 0:
+        if 0 < sum(busy.values()) < few and rest > 0:
             await pause(stop, rest / 1000)
 
     # ------------------------------------------------------------ ownership

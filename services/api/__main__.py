@@ -12,7 +12,6 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 
@@ -25,7 +24,7 @@ from services.egress import checker, networks_of
 from services.guard import GuardedProtocol
 from services.leaving import Leaving
 from services.postgres import DATABASE_ERRORS, Pool, close_pool, connect_pool, reason
-from services.server import Server
+from services.server import Server, config
 from services.settings import SettingError, Settings
 from services.waiting import pause
 
@@ -81,15 +80,12 @@ async def _ensure_key(pool: Pool, settings: Settings, awaited: dict[str, str], l
 def _server(app: FastAPI, settings: Settings) -> Server:
     routed = tracing.served(app, lambda scope: getattr(scope.get("route"), "path", "other"))
     return Server(
-        uvicorn.Config(
+        config(
             beside.without_metrics(routed, settings.metrics_port),
-            host=settings.host,
-            port=settings.api_port,
+            settings.host,
+            settings.api_port,
             http=_Guarded,
             loop="uvloop",
-            log_config=None,
-            access_log=False,
-            server_header=False,
             ws="none",
             timeout_keep_alive=15,
             timeout_graceful_shutdown=ANSWER_SECONDS,

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import uvicorn
-
 from services import beside, observability, tracing
 from services import settings as setting
 from services.guard import GuardedProtocol
@@ -34,7 +32,7 @@ from services.ingest.spool import Spool
 from services.ingest.traced import TracedPublisher, route_of
 from services.kafka import Appender
 from services.leaving import Leaving
-from services.server import Server
+from services.server import Server, config
 from services.waiting import pause
 
 log = logging.getLogger(__name__)
@@ -59,18 +57,15 @@ def _server(app: Any, settings: setting.Settings, instruments: Instruments) -> S
         max_body = MAX_BODY
 
     return Server(
-        uvicorn.Config(
+        config(
             beside.without_metrics(app, settings.metrics_port),
-            host=settings.host,
-            port=settings.ingest_port,
+            settings.host,
+            settings.ingest_port,
             http=Guarded,
             loop="uvloop",
             ws="none",
             lifespan="off",
             interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
             headers=[(name.decode(), value.decode()) for name, value in observability.SAFE],
             proxy_headers=False,
             backlog=2048,

@@ -103,7 +103,7 @@ def _months(asked: _Asked, group: Group, time: Time, listed: Sequence[Sequence[i
         yield replace(made, first=time.weeks[places[0]])
 
 
-def _window(  # a window has many sides
+def _window(
     asked: _Asked, group: Group, time: Time, place: int, told: Told, sign: Sign, others: Sequence[Way] = ()
 ) -> Window:
     limits, base = asked.limits[group.phases[place]], _base(asked, group, time, place)
