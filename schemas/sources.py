@@ -197,6 +197,8 @@ class Kind(msgspec.Struct, frozen=True):
     options: type[Options]
     login_hours: int | None = None
     """After how many hours without a login the source of logins counts as stale; None: it tells of no logins."""
+    logins_imported: bool = False
+    """Whether its hooks tell of no login, so that whatever is known of logins was imported."""
     by_key: bool = False
     """Whether its senders know a host and a key only, so the key leads to the source."""
     in_path: bool = False
@@ -216,7 +218,7 @@ KINDS: Final = {
         Kind("odoo", OdooOptions, login_hours=72, in_path=True, merges=False),
         Kind("salesforce-outbound", SalesforceOptions, login_hours=96, in_path=True, merges=False),
         Kind("salesforce-cdc", SalesforceOptions, login_hours=96, merges=False),
-        Kind("hubspot", HubspotOptions, login_hours=72, secret_given=True, merges=False),
+        Kind("hubspot", HubspotOptions, login_hours=72, logins_imported=True, secret_given=True, merges=False),
         Kind(
             "pipedrive",
             PipedriveOptions,
@@ -224,7 +226,7 @@ KINDS: Final = {
             secret_form="uptake:{secret}",  # noqa: S106 - the same
             merges=True,
         ),
-        Kind("zoho", Options, merges=False),
+        Kind("zoho", Options, logins_imported=True, merges=False),
         Kind("okta", OktaOptions, login_hours=72),
         Kind("standard-webhooks", CustomOptions, login_hours=72, secret_given=True),
         Kind("segment", AnalyticsOptions, login_hours=72, by_key=True),
@@ -253,6 +255,12 @@ def login_hours(kind: str | None) -> int:
     """Return after how many hours without a login a source of ``kind`` counts as stale."""
     found = KINDS.get(kind or "")
     return USUAL_LOGIN_HOURS if found is None or found.login_hours is None else found.login_hours
+
+
+def logins_imported(kind: str | None) -> bool:
+    """Tell whether the logins of a source of ``kind`` can only have been imported."""
+    found = KINDS.get(kind or "")
+    return found is not None and found.logins_imported
 
 
 class Source(msgspec.Struct, frozen=True):

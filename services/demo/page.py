@@ -149,13 +149,13 @@ def _percent(rate: Item | None) -> str:
 
 
 def _alerts(alerts: Sequence[Item], names: Mapping[str, str]) -> Table:
-    """Show each alert about a group, and the alerts about people together, the loudest first."""
+    """Show each alert about a group for which no other speaks, and those about people together, the loudest first."""
     entries: list[tuple[Item, str, str]] = []
     people: dict[str, list[Item]] = {}
     for alert in alerts:
         if alert["subject"]["kind"] == "user":
             people.setdefault(alert["rule"], []).append(alert)
-        else:
+        elif alert["suppressed_by"] is None:
             entries.append((alert, alert["title"], sentences.evidence(alert)))
     entries += [(same[0], sentences.title_of_people(same), sentences.people(same, names)) for same in people.values()]
     order = list(LOUDNESS)

@@ -28,7 +28,8 @@ def day(moment: date) -> str:
 def evidence(alert: Item) -> str:
     """Return what an alert about a wave or a group rests on, and how long it lasted."""
     facts = alert["evidence"]
-    return f"{_drop(facts) if 'baseline' in facts else _wave(facts)} {_span(alert)}"
+    rests = _drop(facts) if "baseline" in facts else _signs(facts) if "parts" in facts else _wave(facts)
+    return f"{rests} {_span(alert)}"
 
 
 def title_of_people(alerts: Sequence[Item]) -> str:
@@ -100,6 +101,10 @@ def _drop(facts: Item) -> str:
         f"{fall} below week 1: of {facts['people']} people counted in both weeks {facts['lost']} stopped and "
         f"{facts['gained']} began{chance}."
     )
+
+
+def _signs(facts: Item) -> str:
+    return f"Signs that are open at the same time, and for which this one speaks: {', '.join(sorted(facts['parts']))}."
 
 
 def _span(alert: Item) -> str:

@@ -67,6 +67,7 @@ async def _set_up(stack: Stack, story: Story) -> None:
             "day_counting": "working",
             "holidays": [day.isoformat() for day in plot.HOLIDAYS],
             "connected_by": "activity",
+            "roles": {role: {"cadence": "per_week", "per_week": 3} for role in sorted({p.role for p in story.people})},
         }
     )
     await stack.import_people(simulator.people_csv(story))

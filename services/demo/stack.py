@@ -11,8 +11,10 @@ import msgspec
 
 Item = dict[str, Any]
 
-PATIENCE: Final = 60
-"""How many seconds a refused batch is offered again, and one question after `settled` may take."""
+PATIENCE: Final = 600
+"""How many seconds a refused batch is offered again, and everything may take to be counted and judged."""
+QUESTION: Final = 60
+"""How many seconds one question after `settled` may take."""
 CONFLICT: Final = 409
 BUSY: Final = frozenset({429, 503})
 
@@ -29,7 +31,7 @@ class Stack:
         self.ingest = ready["ingest"].rstrip("/")
         self.tenant = tenant
         headers = {"Authorization": f"Bearer {ready['admin_key']}", "Uptake-Tenant": tenant}
-        self._client = httpx.AsyncClient(headers=headers, timeout=PATIENCE + 30)
+        self._client = httpx.AsyncClient(headers=headers, timeout=PATIENCE)
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,11 +81,13 @@ class Stack:
         """Wait until everything sent is counted and judged.
 
         Raises:
-            DemoError: it took more than a minute.
+            DemoError: it took more than ten minutes.
         """
-        status = await self._get(f"/v1/status?wait={PATIENCE}")
-        if not status["settled"]:
-            raise DemoError(f"not everything was counted within {PATIENCE} s (lag {status['lag']})")
+        for _ in range(PATIENCE // QUESTION):
+            status = await self._get(f"/v1/status?wait={QUESTION}")
+            if status["settled"]:
+                return
+        raise DemoError(f"not everything was counted and judged within {PATIENCE} s (lag {status['lag']})")
 
     async def windows(self, dimension: str, first: date, last: date) -> list[Item]:
         """Return every window of ``dimension`` with an as-of day from ``first`` to ``last``."""

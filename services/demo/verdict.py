@@ -5,23 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.simulator import Known
+from services.simulator import RULES, Known
 
 Alert = dict[str, Any]
 
 TAKEN_BACK: Final = "restated"
 """The resolution of an alert that later facts no longer support: raised on what had not arrived yet."""
-STORY: Final = frozenset(
-    {
-        "user-not-connected-d2",
-        "user-never-logged-in-d3",
-        "wave-connection-d1-below-target",
-        "wave-connection-d3-emergency",
-        "wave-connection-d5-below-target",
-        "adoption-drop-vs-week1",
-        "source-silent",
-    }
-)
+STORY: Final = frozenset(RULES)
 """The rules that the story is told for: of these, and of no others, every alert is known."""
 
 

@@ -12,6 +12,7 @@ HIDDEN: Final = "hidden"
 _REASONS: Final[Mapping[str, str]] = {
     "no_data": "there was nothing to judge",
     "no_expected_people": "nobody was expected in this window",
+    "short_week": "it has fewer working days than the week it is compared with",
     "no_records": "there were no records to judge",
     "no_meeting": "there was no meeting in this window",
     "no_tasks": "there were no tasks in this window",

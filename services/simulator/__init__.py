@@ -6,9 +6,10 @@ the network. Every person and every company in it is made up.
 
 from services.simulator.cast import Person, Story, people_csv, stage, wave_bodies
 from services.simulator.delivery import checkpoints, events
-from services.simulator.known import Known, false_alarms, known_alerts
+from services.simulator.known import RULES, Known, false_alarms, known_alerts
 
 __all__ = [
+    "RULES",
     "Known",
     "Person",
     "Story",

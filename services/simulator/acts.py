@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from services.simulator import cast, plot
 from services.simulator.cast import Person, Story
+from services.simulator.deals import DEAL, Desk
 
 ZONE: Final = ZoneInfo(plot.TIME_ZONE)
 DAY: Final = timedelta(days=1)
@@ -23,22 +24,22 @@ SATURDAY: Final = 5
 Event = dict[str, Any]
 
 PACE: Final = {
-    cast.LEAD: 5.0,
-    "account_executive": 7.5,
-    "sales_developer": 9.0,
-    "service_agent": 8.0,
-    "success_manager": 6.5,
+    cast.LEAD: 6.0,
+    cast.EXECUTIVE: 4.5,
+    "sales_developer": 4.5,
+    "service_agent": 4.0,
+    "success_manager": 3.5,
 }
 """The middle of a person's actions in a day."""
-FEWEST: Final = 4
-MOST: Final = 50
+FEWEST: Final = 2
+MOST: Final = 30
 
-HOURS: Final = (0.5, 1.0, 1.2, 1.1, 0.5, 0.9, 1.2, 1.1, 0.8, 0.3)
-"""How busy each hour after arrival is: a slow start, lunch, a last look."""
+HOURS: Final = (0.5, 1.0, 1.2, 1.1, 0.5, 0.9, 1.2, 1.1, 0.8)
+"""How busy each hour after arrival is: a slow start, and lunch."""
 
 OBJECTS: Final = {
-    cast.LEAD: ("opportunity", "account", "case"),
-    "account_executive": ("opportunity", "account", "contact"),
+    cast.LEAD: (DEAL, DEAL, DEAL, "account"),
+    cast.EXECUTIVE: (DEAL, DEAL, "account", "contact"),
     "sales_developer": ("lead", "contact", "account"),
     "service_agent": ("case", "contact", "case"),
     "success_manager": ("account", "case", "contact"),
@@ -54,7 +55,8 @@ ACTIONS: Final = (
 )
 NAMES: Final = tuple(name for name, _ in ACTIONS)
 WEIGHTS: Final = tuple(weight for _, weight in ACTIONS)
-STAGES: Final = ("qualified", "proposal", "negotiation", "won", "lost")
+STAGES: Final = ("new", "in progress", "waiting")
+"""Those of what is no deal."""
 REPORTS: Final = ("pipeline-by-stage", "open-cases", "my-week", "forecast")
 SERVICE_SOURCES: Final = frozenset(cast.SERVICE)
 
@@ -96,7 +98,7 @@ def habit(story: Story, person: Person) -> Habit:
     rng = rng_of(story, f"habit/{person.user}")
     return Habit(
         review=rng.choice((0, 4)),
-        share=rng.uniform(0.6, 0.97),
+        share=1.0 if person.team == plot.MASQUERADE else rng.uniform(0.75, 0.97),
         pace=PACE[person.role] * rng.uniform(0.75, 1.3),
         mobile=rng.choice((0.0, 0.0, 0.1, 0.6)),
         login=rng.choice((0.3, 0.8, 1.0)),
@@ -121,18 +123,18 @@ def days(story: Story, person: Person) -> Iterator[date]:
 def of_person(story: Story, person: Person) -> Iterator[Event]:
     """Yield every event of ``person``: training, a pilot's early trial, then the days of use."""
     rng, custom = rng_of(story, f"acts/{person.user}"), habit(story, person)
-    clerk = _Clerk(person.user)
+    clerk, desk = _Clerk(person.user), Desk(story, person)
     if rng.random() < 0.96:  # noqa: PLR2004 - nearly everyone was trained in the week before
         day = person.wave.go_live - timedelta(days=rng.choice((3, 4, 5, 6)))
         module = {"user": person.user, "origin": "ui", "module": "first-steps", "delivery": "classroom"}
         yield clerk.event(instant(day, rng.uniform(9, 16) * 3600), "/learning", "training.module.completed", module)
     if person.pilot:
         for offset in (14, 13, 11):
-            yield from _day(clerk, person, custom, person.wave.go_live - timedelta(days=offset), rng)
+            yield from _day(clerk, person, custom, desk, person.wave.go_live - timedelta(days=offset), rng)
     if person.synced:
         yield from _synced(clerk, person, rng)
     for day in days(story, person):
-        yield from _day(clerk, person, custom, day, rng)
+        yield from _day(clerk, person, custom, desk, day, rng)
 
 
 def of_machines(story: Story) -> Iterator[Event]:
@@ -142,13 +144,13 @@ def of_machines(story: Story) -> Iterator[Event]:
     strangers = [_Clerk(f"ext-{number:02d}") for number in range(1, 10)]
     day = plot.FIRST_DAY
     while day <= plot.LAST_NIGHT:
-        yield from _burst(sync, day, 1.0, rng.randint(70, 190), rng)
+        yield from _burst(sync, day, 1.0, rng.randint(30, 90), rng)
         yield from _burst(nobody, day, 2.5, 4, rng)
         if day.weekday() in {1, 4} and day < plot.LAST_NIGHT:
-            yield from _burst(imports, day, 23.2, 260, rng)
+            yield from _burst(imports, day, 23.2, 130, rng)
         if day.weekday() < SATURDAY and day < plot.LAST_NIGHT:
             for clerk in rng.sample(strangers, 3):
-                yield from _burst(clerk, day, rng.uniform(9, 16), 5, rng)
+                yield from _burst(clerk, day, rng.uniform(9, 16), 3, rng)
         day += DAY
 
 
@@ -172,23 +174,24 @@ class _Clerk:
         }
 
 
-def _day(clerk: _Clerk, person: Person, custom: Habit, day: date, rng: Random) -> Iterator[Event]:
+def _day(clerk: _Clerk, person: Person, custom: Habit, desk: Desk, day: date, rng: Random) -> Iterator[Event]:
     mobile = rng.random() < custom.mobile or day.weekday() >= SATURDAY
-    desk = "/crm/service" if person.role in SERVICE_SOURCES else "/crm/sales"
-    source = "/crm/mobile" if mobile else desk
+    source = "/crm/mobile" if mobile else "/crm/service" if person.role in SERVICE_SOURCES else "/crm/sales"
     common = {"user": person.user, "origin": "mobile" if mobile else "ui"}
     start = rng.uniform(8.1, 9.8) * 3600
     if rng.random() < custom.login:
         yield clerk.event(instant(day, start - 20), source, "crm.session.login", {**common, "method": "sso"})
+    while desk.new:
+        yield clerk.event(instant(day, start - 10), source, "crm.record.created", {**common, **desk.new.pop()})
     middle = custom.pace / 2 if mobile else custom.pace
     count = min(max(round(rng.lognormvariate(math.log(middle), 0.45)), FEWEST), MOST)
     hours = rng.choices(range(len(HOURS)), HOURS, k=count - 1)
     moments = [start, *sorted(start + (hour + rng.random()) * 3600 * 0.88 for hour in hours)]
     for moment, kind in zip(moments, rng.choices(NAMES, WEIGHTS, k=count), strict=True):
-        yield clerk.event(instant(day, moment), source, kind, {**common, **_detail(kind, person, rng)})
+        yield clerk.event(instant(day, moment), source, kind, {**common, **_detail(kind, person, desk, rng)})
 
 
-def _detail(kind: str, person: Person, rng: Random) -> dict[str, Any]:
+def _detail(kind: str, person: Person, desk: Desk, rng: Random) -> dict[str, Any]:
     if kind == "crm.search.performed":
         return {}
     if kind == "crm.report.viewed":
@@ -196,13 +199,16 @@ def _detail(kind: str, person: Person, rng: Random) -> dict[str, Any]:
     if kind == "crm.task.completed":
         return {"task": "follow-up", "automatic": rng.random() < 0.3}  # noqa: PLR2004 - a third are made by rules
     kept = rng.choice(OBJECTS[person.role])
-    detail: dict[str, Any] = {"object": kept, "record": f"{kept[:3]}-{rng.randrange(4000):04d}"}
+    if kept == DEAL:
+        deal = None if kind == "crm.record.created" else desk.turn(kind, rng)
+        if deal is not None:
+            return deal
+        kept = "account"
+    detail: dict[str, Any] = {"object": kept, "record": f"{kept[:3]}-{rng.randrange(1200):04d}"}
     if kind == "crm.record.stage_changed":
         detail["stage"] = rng.choice(STAGES)
-    elif kind != "crm.record.viewed":
-        filled = rng.randint(3, 5)
-        detail |= {"fields_required": 5, "fields_filled": filled}
-        detail["fields"] = {"next_step": "filled" if filled > 3 else "placeholder"}  # noqa: PLR2004 - of five
+    elif kind == "crm.record.created" and kept == "contact":
+        detail["fields"] = desk.filled("email", "phone")
     return detail
 
 
@@ -231,5 +237,5 @@ def _burst(clerk: _Clerk, day: date, hour: float, count: int, rng: Random) -> It
     user = clerk.actor if machine or stranger else None
     for number in range(count):
         moment = instant(day, start + number * (40.0 if stranger else 0.4))
-        data = {"user": user, "origin": origin, "object": "account", "record": f"acc-{rng.randrange(4000):04d}"}
+        data = {"user": user, "origin": origin, "object": "account", "record": f"acc-{rng.randrange(1200):04d}"}
         yield clerk.event(moment, source, "crm.record.updated", data)

@@ -23,7 +23,8 @@ BIRDS: Final = ("Crane", "Dipper", "Falcon", "Finch", "Heron", "Kestrel", "Lark"
 # fmt: on
 
 LEAD: Final = "team_lead"
-SALES: Final = ("account_executive", "sales_developer")
+EXECUTIVE: Final = "account_executive"
+SALES: Final = (EXECUTIVE, "sales_developer")
 SERVICE: Final = ("service_agent", "success_manager")
 SYNC_ACCOUNT: Final = "svc-erp-sync"
 IMPORT_ACCOUNT: Final = "svc-list-import"

@@ -14,6 +14,15 @@ D2: Final = "user-not-connected-d2"
 D3: Final = "user-never-logged-in-d3"
 DROP: Final = "adoption-drop-vs-week1"
 SILENT: Final = "source-silent"
+FAKE: Final = "fake-adoption-pattern"
+SIGNS: Final = (
+    "busy-but-stale",
+    "data-quality-superficial",
+    "next-step-missing",
+    "placeholder-values-high",
+    "stale-close-dates",
+)
+"""What is told of the team of the masquerade before it is told what that comes to."""
 CONFIRMED: Final = "confirmed"
 SUSPECTED: Final = "suspected"
 WAVE_RULES: Final = (
@@ -21,6 +30,8 @@ WAVE_RULES: Final = (
     ("wave-connection-d3-emergency", 3, Fraction(70, 100)),
     ("wave-connection-d5-below-target", 5, Fraction(90, 100)),
 )
+RULES: Final = (D2, D3, *(rule for rule, _, _ in WAVE_RULES), DROP, SILENT, FAKE, *SIGNS)
+"""The rules that the story is told for."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +47,7 @@ class Known:
 
 def known_alerts(story: Story) -> list[Known]:
     """Return the alerts of ``story``, sorted by rule and subject."""
-    found = [_outage(), *_drops()]
+    found = [_outage(), *_drops(), *_masquerade()]
     for wave in plot.WAVES:
         cohort = story.cohort(wave)
         found += _of_wave(cohort, wave)
@@ -99,3 +110,10 @@ def _drops() -> Iterator[Known]:
     yield Known(DROP, "team", plot.EROSION, CONFIRMED, reason=erosion)
     dip = f"{plot.DIP_LOST} people away in weeks {' and '.join(map(str, plot.DIP_WEEKS))}, then back"
     yield Known(DROP, "team", plot.DIP, SUSPECTED, reason=dip)
+
+
+def _masquerade() -> Iterator[Known]:
+    for rule in (FAKE, *SIGNS):
+        yield Known(
+            rule, "team", plot.MASQUERADE, CONFIRMED, reason="comes every day, and its deals are good for nothing"
+        )

@@ -93,6 +93,9 @@ DIP_WEEKS: Final = (8, 9)
 DIP_LOST: Final = 2
 """Two of fifteen are away on other work for two weeks, then back."""
 
+MASQUERADE: Final = "Harbour"
+"""Comes every day and enters little that anybody could decide by: placeholders, dates long past, no next steps."""
+
 OFFLINE: Final = "Signal"
 OFFLINE_FROM: Final = SECOND.go_live
 OFFLINE_END: Final = SECOND.go_live + timedelta(days=3)

@@ -14,6 +14,7 @@ from services.simulator.plot import Wave
 
 ZONE = ZoneInfo(plot.TIME_ZONE)
 Days = dict[str, set[date]]
+Shares = dict[str, list[bool]]
 SEEDS = [pytest.param(plot.SEED, id="the seed of the demo"), pytest.param(1, id="another seed")]
 
 
@@ -132,6 +133,42 @@ def test_no_healthy_team_ever_misses_more_than_one_person_it_had_in_week_one(rea
             losses = [len(base - reading.active_in(team, wave, number)[0]) for number in range(2, wave.weeks + 1)]
 
             assert max(losses) <= 1, (team, losses)
+
+
+def test_only_the_team_of_the_masquerade_comes_daily_and_keeps_no_deal(reading: Reading) -> None:
+    """Each team that keeps deals, as of the end of each of the last four weeks."""
+    deals: dict[str, list[dict]] = defaultdict(list)
+    for event in reading.events:
+        if event["data"].get("object") == "opportunity":
+            deals[event["data"]["record"]].append(event)
+    team_of = {person.user: person.team for person in reading.story.people}
+    owned: dict[str, list[str]] = {}
+    stale: Shares = defaultdict(list)
+    placeholder: Shares = defaultdict(list)
+    stepless: Shares = defaultdict(list)
+    for told in deals.values():
+        made = next(event["data"] for event in told if event["type"] == "crm.record.created")
+        owned.setdefault(made["owner"], []).append(made["record"])
+        team = team_of[made["owner"]]
+        for week in range(plot.WEEKS - 4, plot.WEEKS):
+            end = plot.FIRST_DAY + timedelta(weeks=week + 1)
+            steps = [
+                local_day(event["time"][:13])
+                for event in told
+                if event["data"].get("fields", {}).get("next_step") == "filled"
+            ]
+            stale[team].append(date.fromisoformat(made["close_date"]) < end)
+            placeholder[team].append("placeholder" in made["fields"].values())
+            stepless[team].append(not any(end - timedelta(days=14) <= day < end for day in steps))
+
+    assert {len(records) for records in owned.values()} == {3}
+    for shares, worst_of_others in ((stale, 0), (placeholder, 0), (stepless, 0.25)):
+        others = [sum(told) / len(told) for team, told in shares.items() if team != plot.MASQUERADE]
+        assert sum(shares[plot.MASQUERADE]) == len(shares[plot.MASQUERADE])
+        assert len(others) > 5
+        assert max(others) <= worst_of_others
+    days = {team: [len(reading.qualifying[p.user]) for p in reading.story.team(team)] for team in set(team_of.values())}
+    assert max(days, key=lambda team: sum(days[team]) / len(days[team])) == plot.MASQUERADE
 
 
 def test_the_first_wave_stands_exactly_on_its_first_target(reading: Reading) -> None:

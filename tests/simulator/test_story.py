@@ -78,7 +78,7 @@ def test_the_volume_is_that_of_people_at_work(arrived: list[dict]) -> None:
         if event["data"]["origin"] in {"ui", "mobile"} and event["type"].startswith("crm.record"):
             actions[event["data"]["user"], local_day(event)] += 1
 
-    assert 100_000 <= len(arrived) <= 150_000
+    assert 50_000 <= len(arrived) <= 100_000
     assert max(actions.values()) <= 50
 
 

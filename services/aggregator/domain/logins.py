@@ -19,12 +19,16 @@ _IMPORTED: Final = "/logins/"
 
 
 class LoginSource(NamedTuple):
-    """What is known of a source of logins. ``until``: up to when it is declared to be complete."""
+    """What is known of a source of logins. ``until``: up to when it is declared to be complete.
+
+    ``imported``: it tells of none as they happen, so nothing that it told makes it live, not even amid an import.
+    """
 
     name: str
     newest: datetime | None
     until: datetime | None
     hours: int = USUAL_LOGIN_HOURS
+    imported: bool = False
 
     @property
     def told(self) -> datetime | None:
@@ -36,7 +40,7 @@ class LoginSource(NamedTuple):
         """Tell whether what it told last came in by an import, and not while it happened."""
         if self.until is not None and (self.newest is None or self.newest <= self.until):
             return True
-        return self.name.startswith(_IMPORTED)
+        return self.imported or self.name.startswith(_IMPORTED)
 
 
 class Known(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from schemas.sources import login_hours
+from schemas.sources import login_hours, logins_imported
 from services.aggregator.domain.logins import LoginSource
 from services.postgres import Connection
 
@@ -92,7 +92,7 @@ WHERE s.at IS NOT NULL OR o.logins_until IS NOT NULL
 async def login_sources(tx: Connection, tenant: str) -> list[LoginSource]:
     """Return the sources that have told of logins, or are declared to be complete."""
     return [
-        LoginSource(row["name"], row["at"], row["logins_until"], login_hours(row["kind"]))
+        LoginSource(row["name"], row["at"], row["logins_until"], login_hours(row["kind"]), logins_imported(row["kind"]))
         for row in await tx.fetch(_LOGIN_SOURCES, tenant)
     ]
 

@@ -11,6 +11,7 @@ from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Recipient, Subject
 from services.aggregator.domain.rules import change
 from services.aggregator.domain.rules.change import History, SamePeople, Watched, Week, judge_change
+from services.aggregator.domain.rules.drop import Guard, Share
 from services.aggregator.domain.waves import Wave
 from services.rules.pack import DEFAULT
 from tests.aggregator.world import MONDAY, World, at, crew, later, users
@@ -63,14 +64,14 @@ def hours(finding: Finding) -> tuple[int, int]:
     ],
 )
 def test_a_drop_is_ten_percent_of_the_base_rate(active: int, licensed: int, *, drop: bool) -> None:
-    assert change.dropped(Week(1, 100, 80), Week(2, licensed, active)) is drop
+    assert Guard().dropped(Share(80, 100), Share(active, licensed)) is drop
 
 
 def test_exactly_five_percent_less_is_not_yet_calm() -> None:
-    base = Week(1, 100, 80)
+    base = Share(80, 100)
 
-    assert not change.calm(base, Week(2, 100, 76))
-    assert change.calm(base, Week(2, 100, 77))
+    assert not Guard().calm(base, Share(76, 100))
+    assert Guard().calm(base, Share(77, 100))
 
 
 def test_no_base_is_no_drop() -> None:
@@ -222,14 +223,36 @@ class TestDepth:
         params={**DEFAULT["adoption-drop-vs-week1"].params, "metric": change.DEPTH},
     )
 
-    def play(self, actions: Sequence[int], less: int, more: int) -> list[Finding]:
+    def play(
+        self,
+        actions: Sequence[int],
+        less: int,
+        more: int,
+        calendar: Calendar = Calendar(),  # noqa: B008 - it cannot change
+    ) -> list[Finding]:
         """Judge 80 people who are active all the time, and did so much in each week."""
         past = [Week(number, 100, 80, did) for number, did in enumerate(actions, start=1)]
         rules = {"depth": self.RULE}
         same = SamePeople(100, 0, 0, 0, 0, less=less, more=more)
         people = dict.fromkeys(change.doubtful_weeks(past, rules), same)
         history = History(Watched(Subject("team", "North"), WAVE), past, people)
-        return list(judge_change(history, Calendar(), END, rules))
+        return list(judge_change(history, calendar, END, rules))
+
+    @pytest.mark.parametrize(
+        ("first", "third", "tiers"),
+        [
+            pytest.param(0, 0, ["confirmed"], id="of five days each"),
+            pytest.param(0, 1, [], id="of four days after one of five"),
+            pytest.param(1, 1, ["confirmed"], id="of four days each"),
+        ],
+    )
+    def test_who_does_less_in_a_shorter_week_does_not_do_less(self, first: int, third: int, tiers: list[str]) -> None:
+        days = [MONDAY + timedelta(days=n) for n in range(first)] + [
+            MONDAY + timedelta(weeks=2, days=n) for n in range(third)
+        ]
+        calendar = Calendar(working=True, holidays=frozenset(days))
+
+        assert [finding.tier for finding in self.play([800, 800, 400], 20, 0, calendar)] == tiers
 
     def test_who_comes_as_often_and_does_less_is_found(self) -> None:
         [finding] = self.play([800, 720, 720], less=9, more=1)

@@ -44,12 +44,13 @@ def rules(made: World, now: datetime) -> set[str]:
         ([LoginSource("/hooks/x", later(1), later(2))], later(2), later(5)),
         ([LoginSource("/hooks/x", None, later(2))], later(2), later(5)),
         ([LoginSource("/hooks/x", later(3), later(2))], later(6), later(6)),
+        ([LoginSource("/hooks/x", later(3), later(2), imported=True)], later(3), later(6)),
         ([LoginSource("/logins/csv", later(1), None)], later(1), later(4)),
         ([LoginSource("/logins/csv", later(9), None), LoginSource("/hooks/x", later(7), None)], later(10), later(12)),
     ],
     ids=[
         *("no source", "a silent one", "a live one", "one of another bound", "an import", "an import that says so"),
-        *("nobody came", "live after an import", "no source named", "two"),
+        *("nobody came", "live after an import", "amid an import", "no source named", "two"),
     ],
 )
 def test_sources_speak_for_a_time(

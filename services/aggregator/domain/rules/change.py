@@ -129,16 +129,6 @@ def _deep(rule: Rule) -> bool:
     return rule.params.get("metric") == DEPTH
 
 
-def dropped(base: Week, week: Week, guard: Guard = Guard()) -> bool:  # noqa: B008 - it cannot change
-    """Tell whether the active rate lies at least 10 % under the base, in groups large enough to say so."""
-    return guard.dropped(base.share, week.share)
-
-
-def calm(base: Week, week: Week, guard: Guard = Guard()) -> bool:  # noqa: B008 - it cannot change
-    """Tell whether the active rate lies less than 5 % under the base."""
-    return guard.calm(base.share, week.share)
-
-
 def baseless(histories: Iterable[History], rules: Mapping[str, Rule] = DEFAULT) -> Iterator[tuple[str, str]]:
     """Give (rule family, wave) of what cannot be judged, because week 1 is unknown."""
     families = {rule.family for rule in drops(rules)}
@@ -182,14 +172,22 @@ def _steps(history: History, rule: Rule, guard: Guard, calendar: Calendar) -> It
     go_live = history.watched.wave.go_live
     for base, week in ((history.weeks[0], week) for week in history.weeks[1:]):
         reason = "source_silent" if {week.number, BASE} & history.unknown else None
-        if not reason and _dropped(rule, guard, base, week) and calendar.is_closed(_days(go_live, week)):
-            reason = "no_expected_people"
+        if not reason and _dropped(rule, guard, base, week):
+            reason = _too_short(rule, calendar, _days(go_live, base), _days(go_live, week))
         people = _people(rule, history.people.get(week.number))
         yield Step(week.number, _share(rule, base), _share(rule, week), base.active, people, reason)
 
 
-def _days(go_live: date, week: Week) -> Iterator[date]:
-    return (last_day(go_live, week.number) - n * DAY for n in range(WEEK))
+def _too_short(rule: Rule, calendar: Calendar, base: Sequence[date], week: Sequence[date]) -> str | None:
+    """Return why holidays may explain the drop: nearly nobody was expected, or there were fewer days to do as much."""
+    if calendar.is_closed(week):
+        return "no_expected_people"
+    fewer = sum(map(calendar.is_working, week)) < sum(map(calendar.is_working, base))
+    return "short_week" if _deep(rule) and fewer else None
+
+
+def _days(go_live: date, week: Week) -> list[date]:
+    return [last_day(go_live, week.number) - n * DAY for n in range(WEEK)]
 
 
 def _people(rule: Rule, people: SamePeople | None) -> SamePeople | None:

@@ -20,6 +20,7 @@ from services.rules.shape import Rule
 
 PEOPLE: Final = metric("M11")
 ACTIVE_DAYS: Final = metric("M10")
+CADENCE: Final = metric("M12")
 STALE: Final = metric("M27")
 NEXT_STEP: Final = metric("M28")
 SHOWN: Final = 5
@@ -27,9 +28,15 @@ SHOWN: Final = 5
 
 
 def active_days(rule: Rule, group: Group, time: Time, place: int) -> Told:
-    """Return on how many of their days the people of a group came, where they are as many as the rule asks for."""
+    """Return on how many of their days the people of a group came, where they are as many as the rule asks for.
+
+    Of a group of whom nobody is expected daily: how many of them came as often as their role wants.
+    """
     people = group.told(PEOPLE, time, place, minimum=rule.minimum)
-    return group.told(ACTIVE_DAYS, time, place) if people.reason is None else people
+    if people.reason is not None:
+        return people
+    days = group.told(ACTIVE_DAYS, time, place)
+    return days if days.reason != "no_expected_people" else group.told(CADENCE, time, place)
 
 
 def judge_busy_stale(rule: Rule, group: Group, time: Time, medians: Medians, told_from: date = date.min) -> Judged:

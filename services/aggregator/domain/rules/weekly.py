@@ -11,6 +11,7 @@ from typing import Final
 from services.aggregator.domain.findings import Evaluation, Finding, Subject
 from services.aggregator.domain.rules.composites import (
     ACTIVE_DAYS,
+    CADENCE,
     NEXT_STEP,
     PEOPLE,
     STALE,
@@ -71,7 +72,7 @@ def weekly(rules: Iterable[Rule]) -> list[Rule]:
 def metrics_of(rule: Rule) -> list[Metric]:
     """Return the metrics a rule needs."""
     if rule.predicate == "busy_stale":
-        return [PEOPLE, ACTIVE_DAYS, STALE, NEXT_STEP]
+        return [PEOPLE, ACTIVE_DAYS, CADENCE, STALE, NEXT_STEP]
     found = metric_of(rule)
     return [] if found is None else [found, *besides(rule, found)]
 
