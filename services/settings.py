@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 SEAL_KEY_BYTES: Final = 32
+_BROKER: Final = re.compile(r"(?:\[[\w:.%]+\]|[^\s:,./\[\]]{1,63}(?:\.[^\s:,./\[\]]{1,63})*\.?):(\d{1,5})")
 
 
 class SettingError(ValueError):
@@ -173,7 +174,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             raise SettingError(f"{name}={text!r} is not a valid {kind.__name__}") from error
         if kind in (int, float) and values[entry.name] <= 0 and (values[entry.name] or entry.default):
             raise SettingError(f"{name}={text!r} must be greater than zero")
-    settings = Settings(**values)
+    return usable(Settings(**values))
+
+
+def usable(settings: Settings) -> Settings:
+    """Return ``settings`` with the URL of the database telling how it is spoken to.
+
+    Raises:
+        SettingError: a value can be read and not be used.
+    """
     _check(settings)
     return replace(settings, database=_secured(settings))
 
@@ -200,7 +209,13 @@ def _check(settings: Settings) -> None:
 
 
 def _check_ways(settings: Settings) -> None:
-    """Refuse ways to Kafka, PostgreSQL and a collector that lack something."""
+    """Refuse ways to Kafka, PostgreSQL and a collector that lack something. An engine without an address is our own."""
+    for broker in settings.kafka.split(",") if settings.kafka else ():
+        found = _BROKER.fullmatch(broker.strip())
+        if found is None or not 0 < int(found[1]) < 1 << 16:
+            raise SettingError(f"UPTAKE_KAFKA={settings.kafka!r} is no list of host:port")
+    if settings.database and _scheme(settings.database) not in ("postgresql", "postgres"):
+        raise SettingError("UPTAKE_DATABASE is no address that begins with postgresql://")
     for name in ("kafka_ca", "kafka_cert", "kafka_key", "database_ca"):
         if (path := getattr(settings, name)) and not os.access(path, os.R_OK):
             raise SettingError(f"UPTAKE_{name.upper()}={path!r} is no file that can be read")
@@ -208,6 +223,14 @@ def _check_ways(settings: Settings) -> None:
         raise SettingError(f"UPTAKE_KAFKA_SECURITY={settings.kafka_security} needs UPTAKE_KAFKA_USER and _PASSWORD")
     if settings.otlp_endpoint and not _traceable():
         raise SettingError("UPTAKE_OTLP_ENDPOINT needs the extra: pip install 'crm-uptake[tracing]'")
+
+
+def _scheme(url: str) -> str:
+    """Return what ``url`` begins with; nothing where it is no address."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
 
 
 def _traceable() -> bool:

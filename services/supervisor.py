@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from services.settings import Settings, inherited
 
 log = logging.getLogger(__name__)
 
-READY_SECONDS: Final = 90.0
+READY_SECONDS: Final = 300.0
 STOP_SECONDS: Final = 9.0
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
@@ -140,17 +141,17 @@ async def sleep(seconds: float, stop: asyncio.Event) -> None:
 
 
 async def retry(what: str, action: Callable[[], Awaitable[None]], errors: tuple[type[BaseException], ...]) -> None:
-    """Do ``action`` until it succeeds, for as long as engines may take to come.
+    """Do ``action`` until it succeeds, for as long as engines may take to come. None comes where no address is.
 
     Raises:
         StartError: it fails with one of ``errors`` to the end.
     """
-    deadline = asyncio.get_running_loop().time() + READY_SECONDS / 3
+    deadline = asyncio.get_running_loop().time() + READY_SECONDS / 10
     while True:
         try:
             await action()
         except errors as error:
-            if asyncio.get_running_loop().time() > deadline:
+            if isinstance(error, socket.gaierror) or asyncio.get_running_loop().time() > deadline:
                 raise StartError(f"{what}: {str(error) or type(error).__name__}") from error
             log.info("%s: %s; trying again", what, error)
             await asyncio.sleep(0.5)

@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.kafka import node
 from services import installation, migrate, postgres
 from services.embedded import Broker, Postgres, fresh_directory
-from tests import counts, debian, order
+from tests import counts, debian, order, patience
 from tests.builders import SHARDS, LogServer
 from tests.databases import TEMPLATE, Databases
 from tests.ingest import npm
@@ -28,6 +28,9 @@ LACKS = {"kafka": node.missing(), "npm": npm.missing(), "debian": debian.missing
 """By marker: what is missing to run such tests."""
 SUITES = {"kafka": "on Apache Kafka", "npm": "with libraries from npm", "debian": "with programs from Debian"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+patience.teach()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -158,7 +161,7 @@ async def database(postgres_server: Postgres, databases: Databases) -> AsyncIter
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[postgres.Pool]:
     """A pool on the fresh database."""
-    opened = await postgres.connect_pool(database, name="tests")
+    opened = await postgres.connect_pool(database, name="tests", statement_seconds=patience.SECONDS)
     yield opened
     await postgres.close_pool(opened)
 

@@ -1,11 +1,9 @@
 """Consumers in processes of their own, started, killed, stopped and woken by a test; none outlives it."""
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psutil
@@ -54,11 +52,3 @@ class Crew:
 def is_stopped(worker: subprocess.Popen[bytes]) -> bool:
     """Tell whether the worker stands still, or is gone."""
     return worker.poll() is not None or psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
-
-
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
-    """Wait until it is ``true``; fail when it is not in time."""
-    end = asyncio.get_running_loop().time() + seconds
-    while not await true():
-        assert asyncio.get_running_loop().time() < end, "it did not come to pass in time"
-        await asyncio.sleep(0.05)

@@ -10,9 +10,9 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
+from tests import patience
+
 ROOT = Path(__file__).parents[1]
-CALM_MS = 30_000
-"""A session of the group where nobody dies: on a busy machine a shorter one would pass shards to and fro."""
 
 
 class Stack:
@@ -32,7 +32,6 @@ class Stack:
         command += ["--kafka", kafka] if kafka else []
         command += ["--database", database] if database else []
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(Path.home())}
-        settings.setdefault("session_ms", 3000)
         env |= {f"UPTAKE_{name.upper()}": str(value) for name, value in settings.items()}
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -42,7 +41,7 @@ class Stack:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            self._process.wait(20)
+            self._process.wait(patience.SECONDS)
             raise AssertionError("uptake up ended:\n" + self.log)
         self.ready = json.loads(line)
         return self.ready
@@ -65,7 +64,7 @@ class Stack:
         if self._process.poll() is None:
             self._process.send_signal(number)
         try:
-            status = self._process.wait(60)
+            status = self._process.wait(patience.SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise

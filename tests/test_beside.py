@@ -11,12 +11,10 @@ from services import child, installation
 from services.embedded import Broker
 from services.settings import SettingError, load
 from tests.builders import SHARDS
-from tests.crew import until
 from tests.faults.fleet import live, ready
 from tests.faults.nursery import Process, bear, prepare
 from tests.ingest.service import ADMIN, SINGLE, cloud_event
-
-pytestmark = pytest.mark.timeout(400)
+from tests.patience import until
 
 HEADERS = {"authorization": f"Bearer {ADMIN}", "uptake-tenant": "acme"}
 COUNTED = {
@@ -49,7 +47,7 @@ async def places(database: str, tansu: Broker, tmp_path: Path) -> AsyncIterator[
 
 async def told(method: str, url: str, **content: object) -> httpx.Response:
     """Ask over a connection that is made for this, as whoever shares the port is chosen by connection."""
-    async with httpx.AsyncClient(timeout=60, headers=HEADERS) as client:
+    async with httpx.AsyncClient(headers=HEADERS) as client:
         return await client.request(method, url, **content)  # type: ignore[arg-type]
 
 

@@ -23,13 +23,11 @@ def told() -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=840,
         check=False,
     )
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(850)
 def test_the_demo_ends_well_and_its_last_line_is_the_summary(told: subprocess.CompletedProcess[str]) -> None:
     assert told.returncode == 0, told.stderr
     summary = json.loads(told.stdout.splitlines()[-1])
@@ -42,7 +40,6 @@ def test_the_demo_ends_well_and_its_last_line_is_the_summary(told: subprocess.Co
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(850)
 def test_the_demo_finds_every_known_alert_and_no_other(told: subprocess.CompletedProcess[str]) -> None:
     summary = json.loads(told.stdout.splitlines()[-1])
     story = stage()
@@ -57,7 +54,6 @@ def test_the_demo_finds_every_known_alert_and_no_other(told: subprocess.Complete
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(850)
 def test_the_demo_is_plain_text_of_a_hundred_columns_when_nobody_watches(
     told: subprocess.CompletedProcess[str],
 ) -> None:
@@ -65,4 +61,4 @@ def test_the_demo_is_plain_text_of_a_hundred_columns_when_nobody_watches(
 
     assert "\x1b" not in told.stdout
     assert max(map(len, page)) <= 100
-    assert all(word in told.stdout for word in ("/docs", "/metrics", "upt_", "Quarry", "emergency"))
+    assert all(word in told.stdout for word in ("/docs", "/metrics", "upt_", "Quarry", "Harbour", "emergency"))

@@ -64,7 +64,7 @@ class Service(Server):
                 connection.close()
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.config.port}", timeout=60)
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.config.port}")
 
     async def closed(self) -> None:
         """Wait until the door is closed."""

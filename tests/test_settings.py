@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from services import settings
-from services.settings import SettingError, Settings, environment, example, load
+from services.settings import SettingError, Settings, environment, example, load, usable
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,6 +47,11 @@ def test_what_a_parent_hands_down_is_what_the_child_reads() -> None:
         ("UPTAKE_DATABASE_TLS", "yes"),
         ("UPTAKE_SEAL_KEY", "AAAA,BBBB"),
         ("UPTAKE_METRICS_PORT", "-1"),
+        ("UPTAKE_KAFKA", "nonsense"),
+        ("UPTAKE_KAFKA", "kafka:9092,kafka:70000"),
+        ("UPTAKE_KAFKA", "kafka..example:9092"),
+        ("UPTAKE_DATABASE", "nonsense"),
+        ("UPTAKE_DATABASE", "postgresql://uptake:pass[word@db/uptake"),
     ],
     ids=[
         "a word is no port",
@@ -58,11 +64,23 @@ def test_what_a_parent_hands_down_is_what_the_child_reads() -> None:
         "a way to PostgreSQL that there is not",
         "keys that are too short",
         "a port below nought",
+        "a broker without a port",
+        "a broker with a port that there is not",
+        "a broker with a name that cannot be one",
+        "a database without an address",
+        "a database with half a bracket",
     ],
 )
 def test_a_bad_setting_is_named(name: str, text: str) -> None:
     with pytest.raises(SettingError, match=name):
         load({name: text})
+
+
+def test_brokers_are_named_in_every_usual_way() -> None:
+    brokers = "kafka-0.kafka.svc.cluster.local.:9092, my_broker:9093,[2001:db8::1]:9092,127.0.0.1:65535"
+
+    assert load({"UPTAKE_KAFKA": brokers}).kafka == brokers
+    assert load({"UPTAKE_KAFKA": "", "UPTAKE_DATABASE": ""}).kafka == ""
 
 
 def test_how_postgresql_is_spoken_to_goes_into_its_url_once_and_what_the_url_says_stands() -> None:
@@ -75,6 +93,7 @@ def test_how_postgresql_is_spoken_to_goes_into_its_url_once_and_what_the_url_say
     )
     assert said.database == f"postgresql://u:p@db/uptake?{urlencode({'sslmode': 'require', 'sslrootcert': __file__})}"
     assert load(environment(plain)) == plain
+    assert usable(replace(plain, database="postgresql://u:p@db/uptake")) == plain
 
 
 def test_traces_need_what_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ CACHE: Final = Path.home() / ".cache" / "uptake" / f"kafka-{VERSION}"
 FORMATTED: Final = CACHE.with_name(f"{CACHE.name}-formatted")
 """A formatted, empty log, which every node begins with: making one takes a Java process as long as starting a node."""
 POM: Final = Path(__file__).with_name("pom.xml")
-START_SECONDS: Final = 180.0
+START_SECONDS: Final = 600.0
 CLUSTER: Final = "dXB0YWtlLXRlc3Qtbm9kZQ"
 ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 

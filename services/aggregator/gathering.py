@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ from services.aggregator.domain.calendar import DAY, Calendar
 from services.aggregator.domain.findings import Subject
 from services.aggregator.domain.logins import ALL, known
 from services.aggregator.domain.rules import change
-from services.aggregator.domain.rules.access import NOT_BY
+from services.aggregator.domain.rules.access import LAUNCH_DAYS, NOT_BY
 from services.aggregator.domain.rules.change import History
 from services.aggregator.domain.rules.judge import Policy
 from services.aggregator.domain.scope import TENANT, Scope, a_day_began, noon_passed
@@ -28,6 +28,7 @@ from services.aggregator.store import silence as silence_store
 from services.aggregator.store import weeks as week_store
 from services.aggregator.store.evaluation import Case
 from services.aggregator.store.weeks import Pair
+from services.metrics import policy as metrics_policy
 from services.metrics.shape import week_of
 from services.metrics.windows import end_of
 from services.postgres import Connection
@@ -160,10 +161,13 @@ async def rollouts_of(
     late: dict[Wave, list[str]] = {}
     for wave in waves:
         deadline = calendar.day_n(wave.go_live, NOT_BY)
-        if now is not None and calendar.noon_of(deadline) <= now:
-            groups = [group for group in cohorts.get(wave.id, ()) if group.day is None or group.day >= deadline]
+        if now is not None and calendar.end_of(deadline) <= now:
+            groups = [group for group in cohorts.get(wave.id, ()) if group.day is None or group.day > deadline]
             late[wave] = [user for group in groups for user in group.people]
-    stragglers = await cohort_store.stragglers(tx, tenant, late, connected_by)
+    refused = {wave.id: await _refused(tx, tenant, wave, users, case, calendar) for wave, users in late.items()}
+    stragglers = await cohort_store.stragglers(
+        tx, tenant, late, metrics_policy.policy_of(case.settings, waves=True), refused
+    )
     far = ALL
     if connected_by == "login":
         tell = await store.login_sources(tx, tenant)
@@ -178,6 +182,17 @@ async def rollouts_of(
         )
         for wave in waves
     ]
+
+
+async def _refused(
+    tx: Connection, tenant: str, wave: Wave, users: Sequence[str], case: Case, calendar: Calendar
+) -> cohort_store.Refused:
+    """Return when logins of ``users`` were refused until the last day that is judged; None: not all of it is kept."""
+    start, end = calendar.start_of(wave.go_live), calendar.end_of(calendar.day_n(wave.go_live, LAUNCH_DAYS))
+    kept_from = case.settings["activity_from"]
+    if kept_from is not None and start.astimezone(UTC).date() < kept_from:
+        return None
+    return await cohort_store.refused(tx, tenant, users, start, end, case.settings["time_zone"])
 
 
 async def timeless(tx: Connection, tenant: str, case: Case) -> dict[str, list[Connected]]:

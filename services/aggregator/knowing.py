@@ -21,7 +21,7 @@ from services.rules.load import Days
 from services.rules.shape import Rule
 
 DAY: Final = timedelta(days=1)
-PRESENT: Final = frozenset({"operations", "champions"})
+PRESENT: Final = frozenset({"operations", "champions", "sponsors"})
 """Predicates that look at the present."""
 PEOPLE: Final = frozenset({"person", "joiner", "one_and_done", "lapsed", "checkpoint"})
 """Predicates that look at single people, as the directory has them."""

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from zlib import crc32
 
 from services.aggregator.store import leading as store
-from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Connection, connect
+from services.postgres import DATABASE_ERRORS, Connection, connect
 from services.waiting import pause
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Leader:
         while not stop.is_set():
             try:
                 session = await connect(self.url, name=f"uptake-{self.name}")
-            except UNAVAILABLE as error:
+            except DATABASE_ERRORS as error:
                 log.warning("waiting for Postgres: %s", error)
             else:
                 await self._attend(session, stop, rounds)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.api import cursors
-from services.api.auth import AdminKey
+from services.api.auth import AdminKey, Named
 from services.api.shapes import Cursor, Filter, Limit, Shown, example, page
 from services.api.store import administration as store
 from services.api.store.sessions import reading
@@ -56,13 +56,14 @@ DEED: Final[dict[str, Any]] = {
 async def show(
     request: Request,
     _principal: AdminKey,
+    uptake_tenant: Named = None,
     kind: Kind | None = None,
     actor: Filter = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
     """List who administered what, the latest first; with Uptake-Tenant, of that tenant."""
-    tenant = request.headers.get("uptake-tenant")
+    tenant = uptake_tenant or None
     question = cursors.mark("administration", tenant, kind, actor)
     before = cursors.decode(cursor, question, int)
     if before is not None and not 0 < before <= FIRST:

@@ -25,6 +25,7 @@ from services.api.shapes import (
     Limit,
     Name,
     Shown,
+    created,
     example,
     page,
     reply,
@@ -137,7 +138,7 @@ async def create(body: NewAnnotation, caller: Manager, key: OnceKey) -> Response
 
         scope = f"{caller.principal.key_id}/annotations/{tenant}"
         made = await once(connection, scope, key, body.model_dump(mode="json"), make)
-    return reply(made, 201)
+    return created(made, router.prefix)
 
 
 @router.get("", response_model=AnnotationPage, responses=example({"items": [_SHOWN], "next": None}))

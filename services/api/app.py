@@ -65,7 +65,7 @@ from services.api.scim.errors import answer
 from services.api.streams import Streams
 from services.egress import CheckUrl, checked
 from services.observability import Standing
-from services.postgres import NOT_LET_IN, POISON, UNAVAILABLE, Pool
+from services.postgres import OUT_OF_REACH, POISON, Pool
 from services.reference import page
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ async def _docs(request: Request) -> Response:
 def _translate_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_validation)
-    for kind in (*UNAVAILABLE, *NOT_LET_IN):
+    for kind in OUT_OF_REACH:
         app.add_exception_handler(kind, _of_absence)
     for kind in POISON:
         app.add_exception_handler(kind, _of_poison)

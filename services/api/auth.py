@@ -141,6 +141,20 @@ def _in(found: Tenant | None, principal: Principal, named: str | None) -> Tenant
     return found
 
 
+def owner_of(principal: Principal, given: str | None, named: str | None) -> str:
+    """Return the tenant of what is to be made: ``given`` in the body, else ``named`` in the header, else the key's.
+
+    Raises:
+        ProblemError: there is none, or it is another one than the key's.
+    """
+    tenant = given or named or principal.tenant
+    if tenant is None:
+        raise invalid("A tenant is needed.", pointer="/tenant")
+    if principal.tenant not in (None, tenant):
+        raise not_found()
+    return tenant
+
+
 def needs(*scopes: str, bound: bool) -> Callable[..., Coroutine[Any, Any, Caller]]:
     """Return the dependency that lets a key with one of ``scopes`` into its tenant; ``bound``: also a bound key."""
 

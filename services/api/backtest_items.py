@@ -6,14 +6,14 @@ from typing import Any, Final, Literal
 from pydantic import Field, StrictInt
 
 from services.api.alerts import Subject
-from services.api.shapes import Day, Given, Identifier, Shown
+from services.api.shapes import Anything, Day, Given, Identifier, Shown
 from services.rules.sweep import MOST
 
 
 class BacktestGiven(Given):
     """Which rules to try, on which days. Neither ``rules`` nor ``text``: the rules that stand."""
 
-    rules: list[dict[str, Any]] | None = Field(
+    rules: list[Anything] | None = Field(
         default=None, description="Each as `PUT /v1/rules/{id}` takes it, with its id."
     )
     text: str | None = Field(default=None, max_length=500_000, description="The same in YAML: a list, or a pack.")

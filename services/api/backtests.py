@@ -17,6 +17,7 @@ from services.api.auth import Caller, Manager
 from services.api.backtest_items import ASKED, SHOWN, WAITING, BacktestGiven, BacktestShown, SweepGiven
 from services.api.backtest_load import Stage, stage
 from services.api.backtest_shown import Visible, shown
+from services.api.once import OnceKey, once
 from services.api.problems import MOST_ERRORS, ProblemError, conflict, invalid, not_found
 from services.api.rule_items import Supply
 from services.api.shapes import example, reply
@@ -49,30 +50,48 @@ Number = Annotated[str, Path(max_length=64)]
     responses={200: {**example(SHOWN)[200], "model": BacktestShown}, **example(WAITING, 202)},
     openapi_extra={"requestBody": {"content": {"application/json": {"example": ASKED}}}},
 )
-async def ask(body: BacktestGiven, caller: Manager, wait: Wait = 10.0) -> Response:
+async def ask(body: BacktestGiven, caller: Manager, key: OnceKey, wait: Wait = 10.0) -> Response:
     """Try rules on all that is known. Opens no alert and tells nobody.
 
     Drafts stand in the place of the rules of their id, amid all others; the answer tells of the drafts. Without any it
     tells of the rules that stand. 200 when it was finished in time, else 202 and where to ask again. What is tried is
     forgotten after seven days.
     """
-    tenant = caller.tenant.id
     given = _given(body)
-    number = f"bt_{randomness.token_hex(8)}"
     async with writing(caller.pool) as connection:
-        await rule_store.order(connection, tenant)
-        if await store.waiting(connection, tenant) >= MOST_WAITING:
-            raise conflict(f"{MOST_WAITING} backtests are not finished yet: wait for one of them.")
-        _not_to_come(body, await caller.today(connection))
-        request: dict[str, Any] = {"from": body.from_, "to": body.to, "knowledge": body.knowledge}
-        versions = await _versions(connection, tenant)
-        if given is not None:
-            request["rules"] = _drafts(given, versions)
-        if body.sweep is not None:
-            _look(body.sweep, request.get("rules") or {}, versions)
-            request["sweep"] = body.sweep.model_dump()
-        await store.ask(connection, tenant, number, caller.principal.key_id, request)
-    return await _answer(caller, number, wait, asked=True)
+        await rule_store.order(connection, caller.tenant.id)
+
+        async def make() -> dict[str, Any]:
+            request = await _request(connection, caller, body, given)
+            return {"id": await _ask(connection, caller, request)}
+
+        scope = f"{caller.principal.key_id}/backtests/{caller.tenant.id}"
+        made = await once(connection, scope, key, body.model_dump(mode="json"), make)
+    return await _answer(caller, made["id"], wait, asked=True)
+
+
+async def _request(
+    connection: Connection, caller: Caller, body: BacktestGiven, given: list[Any] | None
+) -> dict[str, Any]:
+    """Return what the aggregator is asked, once it makes sense."""
+    _not_to_come(body, await caller.today(connection))
+    request: dict[str, Any] = {"from": body.from_, "to": body.to, "knowledge": body.knowledge}
+    versions = await _versions(connection, caller.tenant.id)
+    if given is not None:
+        request["rules"] = _drafts(given, versions)
+    if body.sweep is not None:
+        _look(body.sweep, request.get("rules") or {}, versions)
+        request["sweep"] = body.sweep.model_dump()
+    return request
+
+
+async def _ask(connection: Connection, caller: Caller, request: Mapping[str, Any]) -> str:
+    """Ask the aggregator; return the number of the backtest."""
+    tenant, number = caller.tenant.id, f"bt_{randomness.token_hex(8)}"
+    if await store.waiting(connection, tenant) >= MOST_WAITING:
+        raise conflict(f"{MOST_WAITING} backtests are not finished yet: wait for one of them.")
+    await store.ask(connection, tenant, number, caller.principal.key_id, request)
+    return number
 
 
 def _given(body: BacktestGiven) -> list[Any] | None:

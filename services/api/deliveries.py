@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from services.api import cursors
 from services.api.auth import Caller, Responder
+from services.api.once import OnceKey, once
 from services.api.problems import conflict, invalid, not_found
 from services.api.shapes import Cursor, Given, Instant, Limit, Shown, example, page, reply
 from services.api.store import deliveries as store
@@ -174,13 +175,18 @@ async def redeliver_all(subscription: str, body: Span, caller: Responder) -> Res
 
 
 @router.post("/test", status_code=202, response_model=DeliveryWhole, responses=example(WHOLE, 202))
-async def test(subscription: str, caller: Responder) -> Response:
+async def test(subscription: str, caller: Responder, key: OnceKey) -> Response:
     """Send a message of the type `subscription.test`, so that it is seen whether it arrives."""
+    tenant = caller.tenant.id
     message = f"msg_{randomness.token_hex(16)}"
-    told = {"tenant": caller.tenant.id, "subscription": subscription}
+    told = {"tenant": tenant, "subscription": subscription}
     body = {"type": "subscription.test", "timestamp": caller.now, "data": told}
     async with writing(caller.pool) as connection:
         await found(connection, caller, subscription)
-        number = await store.plan(connection, caller.tenant.id, subscription, message, body, caller.now)
-        row = await _found(connection, caller, subscription, number)
+
+        async def make() -> dict[str, Any]:
+            return {"id": await store.plan(connection, tenant, subscription, message, body, caller.now)}
+
+        made = await once(connection, f"{caller.principal.key_id}/tests/{tenant}", key, told, make)
+        row = await _found(connection, caller, subscription, made["id"])
     return reply(_whole(row), 202)

@@ -96,7 +96,10 @@ class Exchange:
         """Return why the request is refused unread; None: it is not."""
         if "\x00" in self.scope["path"] or b"%00" in self.scope["query_string"]:
             return invalid("The address must not hold a NUL character.")
-        length = Headers(scope=self.scope).get("content-length", "0")
+        headers = Headers(scope=self.scope)
+        if len(headers.getlist("uptake-tenant")) > 1:
+            return ProblemError(400, "The header Uptake-Tenant stands there once.")
+        length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:20]) > self._most:
             return self._too_large()
         return None

@@ -121,7 +121,7 @@ async def forget(
             number = await store.ask(connection, tenant, user, mode=mode, actor=actor, shards=shards)
             await people.log_access(connection, tenant, actor, "/v1/people", f"erasure {number}")
         row = await store.find(connection, tenant, number)
-    return reply(_shown(row), 202)
+    return reply(_shown(row), 202, {"Location": f"/v1/erasures/{number}"})
 
 
 @router.get("/erasures/{number}", response_model=ErasureShown, responses=example(SHOWN))

@@ -8,11 +8,11 @@ from pydantic import Field
 from starlette.responses import Response
 
 from services.api import cursors
-from services.api.auth import ManagingKey, Principal
+from services.api.auth import ManagingKey, Named, Principal, owner_of
 from services.api.credentials import derive, fresh_id, mint
 from services.api.once import OnceKey, once
 from services.api.problems import ProblemError, invalid, not_found
-from services.api.shapes import Cursor, Given, Identifier, Instant, Label, Limit, Shown, example, page, reply
+from services.api.shapes import Cursor, Given, Identifier, Instant, Label, Limit, Shown, created, example, page, reply
 from services.api.store import keys as store
 from services.api.store import tenants
 from services.api.store.sessions import Signed, reading, writing
@@ -88,11 +88,7 @@ def _owner(principal: Principal, body: NewKey, named: str | None) -> str | None:
         if body.tenant is not None or body.person is not None:
             raise invalid("An admin key belongs to no tenant and to no person.", pointer="/tenant")
         return None
-    tenant = body.tenant or principal.tenant or named
-    if tenant is None:
-        raise invalid("The key needs a tenant.", pointer="/tenant")
-    if principal.tenant not in (None, tenant):
-        raise not_found()
+    tenant = owner_of(principal, body.tenant, named)
     if not all(principal.may(scope) for scope in body.scopes):
         raise ProblemError(403, "A key cannot make a key with more scopes than its own.")
     if body.person is not None and not FOR_A_PERSON.issuperset(body.scopes):
@@ -101,9 +97,11 @@ def _owner(principal: Principal, body: NewKey, named: str | None) -> str | None:
 
 
 @router.post("", status_code=201, response_model=KeyMade, responses=example(MADE, 201), openapi_extra=_BODY)
-async def create(request: Request, body: NewKey, principal: ManagingKey, key: OnceKey) -> Response:
+async def create(
+    request: Request, body: NewKey, principal: ManagingKey, key: OnceKey, uptake_tenant: Named = None
+) -> Response:
     """Make a key. Its secret is in this answer and nowhere else."""
-    tenant = _owner(principal, body, request.headers.get("uptake-tenant"))
+    tenant = _owner(principal, body, uptake_tenant)
     if body.expires_at is not None and body.expires_at <= request.app.state.clock():
         raise invalid("The key would be expired from the start.", pointer="/expires_at")
     async with writing(Signed(request.app.state.pool, principal.key_id)) as connection:
@@ -115,7 +113,7 @@ async def create(request: Request, body: NewKey, principal: ManagingKey, key: On
         made = await once(connection, scope, key, body.model_dump(mode="json"), make)
     if key is not None:
         made = {**made, "key": str(derive(principal.secret, made["id"], key))}
-    return reply(made, 201, headers={"Cache-Control": "no-store"})
+    return created(made, router.prefix, {"Cache-Control": "no-store"})
 
 
 async def _make(
@@ -138,9 +136,15 @@ async def _make(
 
 
 @router.get("", response_model=KeyPage, responses=example({"items": [SHOWN], "next": None}))
-async def show_all(request: Request, principal: ManagingKey, cursor: Cursor = None, limit: Limit = 100) -> Response:
+async def show_all(
+    request: Request,
+    principal: ManagingKey,
+    uptake_tenant: Named = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
     """List the keys of the tenant, the revoked ones too, by id. An admin key sees all, or those of Uptake-Tenant."""
-    tenant = principal.tenant or request.headers.get("uptake-tenant")
+    tenant = principal.tenant or uptake_tenant or None
     question = cursors.mark("keys", tenant)
     after = cursors.decode(cursor, question, str) or ""
     async with reading(request.app.state.pool) as connection:

@@ -1,6 +1,7 @@
 """The kinds of value that requests carry, each bounded: no NUL, no lone surrogate, no year that a table cannot hold."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -85,7 +86,21 @@ def bound_of(text: str | None, time_zone: str, *, end: bool) -> datetime | None:
     return iso_instant(text)
 
 
+def carried(value: dict[str, Any]) -> dict[str, Any]:
+    """Return ``value`` when UTF-8 can carry all of it.
+
+    Raises:
+        ValueError: there is half a surrogate pair in it.
+    """
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError as error:
+        raise ValueError("must be text that UTF-8 can carry") from error
+    return value
+
+
 Plain = AfterValidator(plain)
+Anything = Annotated[dict[str, Any], AfterValidator(carried)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), Plain]
 Name = Annotated[str, Field(min_length=1, max_length=200), Plain]
 Label = Annotated[str, Field(min_length=1, max_length=256), Plain]
@@ -123,6 +138,11 @@ def rate(num: int, den: int) -> dict[str, Any]:
 def reply(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return ``body`` as JSON; instants are RFC 3339 in UTC."""
     return Response(msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers)
+
+
+def created(body: Mapping[str, Any], place: str, headers: dict[str, str] | None = None) -> Response:
+    """Return ``body`` as what was made, by its id at ``place``."""
+    return reply(body, 201, {"Location": f"{place}/{body['id']}", **(headers or {})})
 
 
 def page(items: list[Any], cursor: str | None) -> Response:

@@ -15,11 +15,11 @@ from starlette.responses import Response
 
 from schemas.sources import KINDS, Kind, Options
 from services.api import cursors
-from services.api.auth import Manager, ManagingKey, Named, Principal
+from services.api.auth import Manager, ManagingKey, Named, owner_of
 from services.api.once import OnceKey, once
 from services.api.problems import ProblemError, conflict, invalid, not_found
 from services.api.setups import SETUPS
-from services.api.shapes import Cursor, Given, Identifier, Limit, Plain, Shown, example, page, reply
+from services.api.shapes import Anything, Cursor, Given, Identifier, Limit, Plain, Shown, created, example, page, reply
 from services.api.store import people, tenants
 from services.api.store import sources as store
 from services.api.store.sessions import Signed, reading, writing
@@ -52,7 +52,7 @@ class NewSource(Given):
     id: Identifier
     kind: KindName
     secrets: Secrets = Field(default_factory=list)
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Anything = Field(default_factory=dict)
     tenant: Identifier | None = None
 
 
@@ -60,7 +60,7 @@ class SourceChange(Given):
     """What to change; what is absent stays. ``rotate``: make a new secret, the newest old one stays active."""
 
     secrets: Annotated[Secrets | None, Field(min_length=1)] = None
-    options: dict[str, Any] | None = None
+    options: Anything | None = None
     rotate: bool = False
 
 
@@ -168,20 +168,6 @@ def shown(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in SourceShown.model_fields}
 
 
-async def _owner(connection: Connection, principal: Principal, named: str | None, header: str | None) -> str:
-    """Return the tenant of a new source: that of its body, of the header, or of the key.
-
-    Raises:
-        ProblemError: none is named, they differ, or there is no such tenant.
-    """
-    tenant = named or header or principal.tenant
-    if tenant is None:
-        raise invalid("The source needs a tenant.", pointer="/tenant")
-    if {named, header, principal.tenant} - {None, "", tenant} or await tenants.find(connection, tenant) is None:
-        raise not_found()
-    return tenant
-
-
 @router.post("", status_code=201, response_model=SourceShown, responses=example(SHOWN, 201), openapi_extra=_BODY)
 async def create(
     request: Request,
@@ -193,8 +179,10 @@ async def create(
     """Make a source. Its address and the steps in the CRM stand in its set-up."""
     kind = KINDS[body.kind]
     options = _checked_options(kind, body.options)
+    tenant = owner_of(principal, body.tenant, uptake_tenant)
     async with writing(Signed(request.app.state.pool, principal.key_id)) as connection:
-        tenant = await _owner(connection, principal, body.tenant, uptake_tenant)
+        if await tenants.find(connection, tenant) is None:
+            raise not_found()
         seal = await seal_of(connection, request.app.state.seal_key)
 
         async def make() -> dict[str, Any]:
@@ -208,7 +196,7 @@ async def create(
 
         scope = f"{principal.key_id}/sources/{tenant}"
         answer = await once(connection, scope, key, body.model_dump(mode="json"), make)
-    return reply(answer, 201)
+    return created(answer, router.prefix)
 
 
 @router.get("", response_model=SourcePage, responses=example({"items": [SHOWN], "next": None}))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 
 from schemas.subscriptions import ChangeKind, Severity, SubjectKind, Tier
-from services.api.shapes import Given, Identifier, Label, Name, Plain, Shown
+from services.api.shapes import Anything, Given, Identifier, Label, Name, Plain, Shown
 
 _SECRET_SIZES: Final = range(24, 65)
 PREFIX: Final = "whsec_"
@@ -53,7 +53,7 @@ class NewSubscription(Given):
     url: Url | None = None
     secret: Secret | None = None
     filter: FilterGiven = Field(default_factory=FilterGiven)
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Anything = Field(default_factory=dict)
 
 
 class SubscriptionChange(Given):
@@ -62,7 +62,7 @@ class SubscriptionChange(Given):
     name: Name | None = None
     url: Url | None = None
     filter: FilterGiven | None = None
-    options: dict[str, Any] | None = None
+    options: Anything | None = None
     state: Literal["active", "paused"] | None = None
     rotate: bool = False
     retire: bool = False

@@ -17,7 +17,7 @@ from services.api import cursors
 from services.api.auth import Caller, Responder
 from services.api.once import OnceKey, once
 from services.api.problems import ProblemError, conflict, invalid, not_found
-from services.api.shapes import Cursor, Limit, example, page, reply
+from services.api.shapes import Cursor, Limit, created, example, page, reply
 from services.api.store import subscriptions as store
 from services.api.store.sessions import reading, writing
 from services.api.subscription_items import (
@@ -140,7 +140,7 @@ async def create(request: Request, body: NewSubscription, caller: Responder, key
         scope = f"{caller.principal.key_id}/subscriptions/{tenant}"
         made = await once(connection, scope, key, body.model_dump(mode="json"), make)
         secret = await _newest(connection, seal, caller, made["id"])
-    return reply({**made, "secret": secret}, 201, headers={"Cache-Control": "no-store"})
+    return created({**made, "secret": secret}, router.prefix, {"Cache-Control": "no-store"})
 
 
 async def _newest(connection: Connection, seal: Seal, caller: Caller, subscription: str) -> str | None:

@@ -14,7 +14,21 @@ from services.api.once import OnceKey, once
 from services.api.privacy_settings import PRIVATE, Privacy, PrivacyChange, expanded
 from services.api.problems import ProblemError, conflict, not_found
 from services.api.roles import ROLES, Role, Roles, kept_roles
-from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, Text, example, page, reply
+from services.api.shapes import (
+    Cursor,
+    Day,
+    Given,
+    Identifier,
+    Label,
+    Limit,
+    Name,
+    Shown,
+    Text,
+    created,
+    example,
+    page,
+    reply,
+)
 from services.api.store import directory, hiding
 from services.api.store import tenants as store
 from services.api.store.sessions import Signed, reading, writing
@@ -168,7 +182,7 @@ async def create(request: Request, body: NewTenant, principal: AdminKey, key: On
             return shown(made)
 
         answer = await once(connection, f"{principal.key_id}/tenants", key, body.model_dump(mode="json"), make)
-    return reply(answer, 201)
+    return created(answer, router.prefix)
 
 
 @router.get("", response_model=TenantPage, responses=example({"items": [SHOWN], "next": None}))

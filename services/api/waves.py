@@ -12,7 +12,21 @@ from services.api import cursors
 from services.api.auth import Caller, Manager, Reader
 from services.api.once import OnceKey, once
 from services.api.problems import conflict, not_found
-from services.api.shapes import Cursor, Day, Given, Identifier, Label, Limit, Name, Shown, example, page, rate, reply
+from services.api.shapes import (
+    Cursor,
+    Day,
+    Given,
+    Identifier,
+    Label,
+    Limit,
+    Name,
+    Shown,
+    created,
+    example,
+    page,
+    rate,
+    reply,
+)
 from services.api.store import directory, tenants
 from services.api.store import waves as store
 from services.api.store.people import log_accesses
@@ -130,7 +144,7 @@ async def create(body: NewWave, caller: Manager, key: OnceKey) -> Response:
 
         scope = f"{caller.principal.key_id}/waves/{caller.tenant.id}"
         answer = await once(connection, scope, key, body.model_dump(mode="json"), make)
-    return reply(answer, 201)
+    return created(answer, router.prefix)
 
 
 @router.get("", response_model=WavePage, responses=example({"items": [SHOWN], "next": None}))

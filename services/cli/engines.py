@@ -66,6 +66,7 @@ def engines(data_dir: Path, *, kafka: str | None, database: str | None, fast: bo
 
 async def watch(running: Engines, settings: Settings, stop: asyncio.Event) -> None:
     """Start an embedded engine again when it has died, until ``stop``."""
+    empty = False
     while not stop.is_set():
         await sleep(0.3, stop)
         for engine in running.own():
@@ -73,24 +74,22 @@ async def watch(running: Engines, settings: Settings, stop: asyncio.Event) -> No
                 log.warning("the embedded %s died; starting it again", engine.name)
                 with contextlib.suppress(EmbeddedError):
                     engine.start()  # on this thread: a child ends with the thread that started it
-                if engine is running.broker:
-                    await _topics_again(running, settings, stop)
+                empty |= engine is running.broker
+        if empty:
+            empty = not await _topics_again(running, settings)
 
 
-async def _topics_again(running: Engines, settings: Settings, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        try:
-            await installation.make_topics(
-                running.database, running.kafka, partitions=settings.partitions, replication=settings.replication
-            )
-        except (LogUnavailableError, *postgres.UNAVAILABLE) as error:
-            log.warning("the topics cannot be made yet: %s", error)
-            await sleep(0.5, stop)
-            if running.broker is not None and running.broker.pid is None:
-                return
-        else:
-            log.warning("the embedded broker is back with an empty log")
-            return
+async def _topics_again(running: Engines, settings: Settings) -> bool:
+    """Make the topics on a broker that came back empty; return whether they are there."""
+    try:
+        await installation.make_topics(
+            running.database, running.kafka, partitions=settings.partitions, replication=settings.replication
+        )
+    except (LogUnavailableError, *postgres.UNAVAILABLE) as error:
+        log.warning("the topics cannot be made yet: %s", error)
+        return False
+    log.warning("the embedded broker is back with an empty log")
+    return True
 
 
 @contextlib.contextmanager

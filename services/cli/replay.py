@@ -56,7 +56,7 @@ def replay(
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0: as fast as it goes.")] = 0,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at once.")] = 4,
 ) -> None:
-    """Post events. Prints {"sent", "accepted", "rejected", "seconds"}."""
+    """Post events. Prints {"sent", "accepted", "rejected", "seconds"}; some of the rejected are named (exit 1)."""
     settings = load()
     base = (url or f"http://{settings.host}:{settings.ingest_port}").rstrip("/")
     for name in files:
@@ -75,6 +75,8 @@ def replay(
             {"sent": outcome.sent, "accepted": outcome.accepted, "rejected": outcome.rejected, "seconds": seconds}
         )
     )
+    if outcome.rejected:
+        raise CallError(f"{outcome.rejected} of {outcome.sent} events were rejected")
 
 
 class _Sending:

@@ -11,7 +11,7 @@ from services import child, installation, postgres
 from services.api.credentials import mint
 from services.api.store import keys
 from services.cli.engines import Engines, engines, watch
-from services.kafka import LogUnavailableError
+from services.kafka import LogUnavailableError, look_up
 from services.leaving import Leaving
 from services.settings import Settings
 from services.supervisor import Service, StartError, Supervisor, retry
@@ -47,12 +47,14 @@ def run(plan: Plan, on_ready: OnReady, *, logs: int | None = None) -> None:
     """Run the product until SIGTERM or Ctrl-C, or until ``on_ready`` has no more to do.
 
     Raises:
-        StartError, EmbeddedError, InstallationError, SettingError: it cannot start.
+        StartError, EmbeddedError, InstallationError, SettingError, NoSuchBrokerError: it cannot start.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the loop takes them: leave, stopping what was started
     plan = replace(plan, settings=_with_ports(plan.settings))
     services = _services(plan)
+    if plan.kafka is not None:
+        asyncio.run(look_up(plan.kafka))
     with engines(plan.data_dir, kafka=plan.kafka, database=plan.database, fast=plan.disposable) as own:
         asyncio.run(_run(plan, services, own, on_ready, logs))
 

@@ -14,7 +14,7 @@ from services.cli import stack
 from services.cli.calls import CallError
 from services.embedded import fresh_directory
 from services.observability import start_logging
-from services.settings import Settings, load
+from services.settings import Settings, load, usable
 
 Host = Annotated[str | None, typer.Option(help="Address the services listen on [default: 127.0.0.1].")]
 ApiPort = Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free one [default: 8080].")]
@@ -46,7 +46,7 @@ def up(
     database: Database = None,
 ) -> None:
     """Run all services and start again what dies. Prints one line of JSON when all are ready."""
-    settings = _given(
+    given = _given(
         load(),
         host=host,
         api_port=api_port,
@@ -54,9 +54,13 @@ def up(
         aggregator_port=aggregator_port,
         notifier_port=notifier_port,
         state_dir=data_dir,
+        kafka=kafka or None,
+        database=database or None,
     )
+    settings = usable(given)
     start_logging("uptake", settings.log_level)
-    plan = stack.Plan(settings, kafka=kafka or None, database=database or None, aggregators=aggregators)
+    found = settings.database if database else None
+    plan = stack.Plan(settings, kafka=kafka or None, database=found, aggregators=aggregators)
     stack.run(plan, _announce)
 
 

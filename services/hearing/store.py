@@ -1,7 +1,7 @@
 """The directory of a day: who stands behind the roles of an audience, how they are reached, and when they work."""
 
 from collections.abc import Collection, Iterable
-from datetime import date, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,8 @@ from services.metrics.shape import Interval
 from services.postgres import Connection
 
 _TENANT: Final = """
-select name, time_zone, work_days, holidays, first_day_of_week, individual_visibility, min_group
+select id, name, time_zone, work_days, holidays, first_day_of_week, individual_visibility, min_group, clock,
+       (select max(newest) from tally where tenant = $1) as newest
 from tenant where id = $1
 """
 _NOW: Final = "m.valid_from <= $3 and (m.valid_to is null or m.valid_to > $3)"
@@ -56,8 +57,9 @@ where m.tenant = $1 and m.team is not null and {_NOW}
 
 
 class House(NamedTuple):
-    """What a tenant has set."""
+    """What a tenant has set. ``newest``: the instant that its event clock shows."""
 
+    id: str
     name: str
     time_zone: str
     work_days: Collection[int]
@@ -65,6 +67,13 @@ class House(NamedTuple):
     first_day_of_week: int
     individual_visibility: str
     min_group: int
+    clock: str = "wall"
+    newest: datetime | None = None
+
+    def today(self, now: datetime) -> date:
+        """Return the tenant's day."""
+        moment = self.newest if self.clock == "event" and self.newest is not None else now
+        return moment.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 class Profile(NamedTuple):

@@ -16,7 +16,7 @@ from services.ingest import problems
 from services.ingest.asgi import Answer, Application, Receive, Scope, Send, respond
 from services.ingest.bodies import MAX_BODY, is_packed, read_body, unpack
 from services.ingest.decoding import MAX_EVENT, Decoded, read_batch, read_event, salvage_batch, with_data
-from services.ingest.gate import Gate
+from services.ingest.gate import Gate, by_name
 from services.ingest.instruments import Instruments
 from services.ingest.limits import Shares
 from services.ingest.modes import Mode, attributes, handshake, mode_of
@@ -64,7 +64,7 @@ class FrontDoor:
             return Answer(200, b"", handshake(dict(scope["headers"])))
         if scope["method"] != "POST":
             raise RefusedError(problems.ONLY_POST)
-        headers = dict(scope["headers"])
+        headers = by_name(scope["headers"])
         tenant = await self._gate.tenant(headers, scope["query_string"])
         mode = mode_of(headers.get(b"content-type", b""), scope["headers"])
         body = await _body(headers, receive, mode)

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from services.ingest import problems
+from services.ingest.asgi import Application, Receive, Scope, Send
 from services.ingest.instruments import Instruments
 from services.observability import Standing, exposition
 from services.reference import POLICY, page
@@ -174,6 +175,17 @@ _REPLAYS: Final[dict[str, Any]] = {
 }
 
 
+class _Heads:
+    """Answers HEAD as GET; the server sends no body then."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
+
+
 def application(
     instruments: Instruments, wrong: Callable[[], Mapping[str, str]], clock: Callable[[], datetime]
 ) -> FastAPI:
@@ -209,9 +221,10 @@ def application(
     @app.exception_handler(HTTPException)
     async def refuse(_: Request, error: HTTPException) -> Response:
         refusal = problems.NOT_FOUND if error.status_code == problems.NOT_FOUND.status else problems.WRONG_METHOD
-        headers = {"content-type": problems.CONTENT_TYPE.decode(), **(error.headers or {})}
-        return Response(refusal.body, error.status_code, headers)
+        allowed = {"allow": "GET, HEAD"} if refusal is problems.WRONG_METHOD else {}
+        return Response(refusal.body, error.status_code, {"content-type": problems.CONTENT_TYPE.decode(), **allowed})
 
+    app.add_middleware(_Heads)
     _document_intake(app)
     return app
 

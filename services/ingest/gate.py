@@ -3,7 +3,7 @@
 What the snapshot does not know is looked up once before it is refused, and only so many may wait for that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from services.ingest import problems
@@ -11,6 +11,26 @@ from services.ingest.keys import SCOPES, Key, bearer, read_token
 from services.ingest.modes import access_token
 from services.ingest.problems import RefusedError
 from services.ingest.registry import Registry, RegistryAwayError
+
+
+def by_name(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the headers of a request, the last of each name.
+
+    Raises:
+        RefusedError: there are several keys or tenants, of which somebody before us may have gone by another.
+    """
+    found = dict(headers)
+    if len(found) < len(headers):
+        if several(headers, b"authorization"):
+            raise RefusedError(problems.BAD_KEY)
+        if several(headers, b"uptake-tenant"):
+            raise RefusedError(problems.SEVERAL_TENANTS)
+    return found
+
+
+def several(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bool:
+    """Tell whether a request has more than one header ``name``."""
+    return [each for each, _ in headers].count(name) > 1
 
 
 class Gate:

@@ -20,6 +20,7 @@ from schemas.sources import Source
 from services.ingest import problems
 from services.ingest.asgi import Answer, Application, Receive, Scope, Send, say
 from services.ingest.bodies import MAX_BODY, SenderGoneError, read_body, unpack
+from services.ingest.gate import several
 from services.ingest.instruments import Instruments
 from services.ingest.judging import judge, read
 from services.ingest.landing import CrowdedError, Landing
@@ -174,6 +175,8 @@ class Hooks:
     ) -> Delivery | Reply:
         """Return the request as the adapter sees it, or what its sender is told instead."""
         headers = {str(name, "latin-1"): str(value, "latin-1") for name, value in scope["headers"]}
+        if several(scope["headers"], b"authorization"):
+            del headers["authorization"]  # several keys are none
         try:
             body = await read_body(receive, limit=MAX_BODY, too_large=problems.BODY_TOO_LARGE)
             if body[:2] == _GZIP:  # announced or not

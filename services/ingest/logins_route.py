@@ -16,7 +16,7 @@ import msgspec
 from services.ingest import problems
 from services.ingest.asgi import Answer, Application, Receive, Scope, Send, landing, respond
 from services.ingest.bodies import MAX_BODY, is_packed, read_body, unpack
-from services.ingest.gate import Gate
+from services.ingest.gate import Gate, by_name
 from services.ingest.instruments import Instruments
 from services.ingest.landing import Landing
 from services.ingest.logins.catalogue import FORMATS, Refused, Sender, Taken, take
@@ -85,7 +85,7 @@ class Logins:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise RefusedError(_ONLY_POST)
-        headers = dict(scope["headers"])
+        headers = by_name(scope["headers"])
         tenant = await self._gate.tenant(headers, b"")
         asked = _asked(scope["query_string"])
         sender = await self._sender(tenant, asked.source)

@@ -42,6 +42,7 @@ NOT_A_BATCH: Final = problem(400, "The body of application/cloudevents-batch+jso
 NOT_LETTERS: Final = problem(400, "The body is not a JSON object with dead letters as they are listed, 500 at most.")
 NOT_GZIP: Final = problem(400, "The body is not one complete gzip stream.")
 NO_TENANT: Final = problem(400, "An admin key names the tenant with the header Uptake-Tenant.")
+SEVERAL_TENANTS: Final = problem(400, "The header Uptake-Tenant stands there once.")
 NO_KEY: Final = problem(401, "A key is needed: Authorization: Bearer upt_…", CHALLENGE)
 BAD_KEY: Final = problem(401, "The key is not known, has expired or was revoked.", CHALLENGE)
 WRONG_SCOPE: Final = problem(403, "The key lacks the scope that this needs.")

@@ -18,7 +18,7 @@ from schemas.letters import Letter
 from services.ingest import problems
 from services.ingest.asgi import Answer, Application, Receive, Scope, Send, landing, respond
 from services.ingest.bodies import MAX_BODY, is_packed, read_body, unpack
-from services.ingest.gate import Gate
+from services.ingest.gate import Gate, by_name
 from services.ingest.instruments import Instruments
 from services.ingest.judging import judge, read
 from services.ingest.landing import Landing
@@ -98,7 +98,7 @@ class Replays:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise RefusedError(problems.ONLY_POST)
-        headers = dict(scope["headers"])
+        headers = by_name(scope["headers"])
         tenant = await self._gate.tenant(headers, b"", SCOPES)
         body = await read_body(receive, limit=MAX_BODY, too_large=problems.BODY_TOO_LARGE)
         if is_packed(headers.get(b"content-encoding", b"")):

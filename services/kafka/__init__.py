@@ -3,7 +3,8 @@
 from aiokafka.errors import MessageSizeTooLargeError
 
 from services.kafka.appender import Appender, Batch
-from services.kafka.errors import LogStumbledError, LogUnavailableError, OutOfRangeError
+from services.kafka.clients import look_up
+from services.kafka.errors import LogStumbledError, LogUnavailableError, NoSuchBrokerError, OutOfRangeError
 from services.kafka.follower import Follower
 from services.kafka.looking import certified_until, topics_of
 from services.kafka.reader import LogRecord, Reader
@@ -17,9 +18,11 @@ __all__ = [
     "LogStumbledError",
     "LogUnavailableError",
     "MessageSizeTooLargeError",
+    "NoSuchBrokerError",
     "OutOfRangeError",
     "Reader",
     "certified_until",
     "ensure_topics",
+    "look_up",
     "topics_of",
 ]

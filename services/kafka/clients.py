@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable
 from typing import Any, Final
 
 from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from services.kafka.errors import LogUnavailableError, OutOfRangeError, unavailable
+from services.kafka.errors import LogUnavailableError, NoSuchBrokerError, OutOfRangeError, unavailable
 from services.settings import Cluster
 
 log = logging.getLogger(__name__)
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # without logs there is one line: what we say of it
 
 _PROBE_MS: Final = 5000
 
@@ -46,11 +48,34 @@ def way(cluster: str | Cluster) -> dict[str, Any]:
     return found
 
 
+async def look_up(cluster: str | Cluster) -> None:
+    """Ask for the addresses of the brokers.
+
+    Raises:
+        NoSuchBrokerError: none has one.
+    """
+    unknown = []
+    brokers = cluster if isinstance(cluster, str) else cluster.bootstrap
+    for host, port, _ in collect_hosts(brokers, randomize=False):
+        try:
+            await asyncio.get_running_loop().getaddrinfo(host, port)
+        except socket.gaierror as error:
+            unknown.append(f"{host}:{port}: {error.strerror}")
+        else:
+            return
+    raise NoSuchBrokerError("; ".join(unknown))
+
+
 async def refused(cluster: str | Cluster, error: BaseException) -> LogUnavailableError:
     """Return why no broker let a client in, as ours: aiokafka says only that none did, and logs the reason."""
-    if isinstance(cluster, str) or cluster.security == "plaintext":
-        return unavailable(error)
+    try:
+        await look_up(cluster)
+    except NoSuchBrokerError as unknown:
+        return unknown
     terms = way(cluster)
+    if terms.get("security_protocol", "PLAINTEXT") == "PLAINTEXT":
+        silent = isinstance(error, KafkaConnectionError)
+        return LogUnavailableError(f"no answer at {terms['bootstrap_servers']}") if silent else unavailable(error)
     reasons = []
     for host, port, _ in collect_hosts(terms.pop("bootstrap_servers")):
         try:

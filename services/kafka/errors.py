@@ -9,6 +9,10 @@ class LogUnavailableError(RuntimeError):
     """Kafka is away, or did not acknowledge: nothing is known of what was sent."""
 
 
+class NoSuchBrokerError(LogUnavailableError):
+    """Nobody knows the name of a broker: whatever may come, it does not come there."""
+
+
 class LogStumbledError(LogUnavailableError):
     """The broker answered that it failed, and not why: the same append may succeed at once."""
 

@@ -79,9 +79,10 @@ class _Week:
         """Return the sets of fewer than k people that follow from all sums; ``values``: what the sums leave unknown."""
         told = {secret for secret in self._few() if not sum(map(values.__getitem__, secret)) % PRIME}
         few = [atom for atom, size in enumerate(self.people) if size < self.k]
-        opposite = {PRIME - values[atom]: atom for atom in few if values[atom]}
-        pairs = ((atom, opposite[values[atom]]) for atom in few if values[atom] in opposite)
-        told.update(pair for pair in pairs if pair[0] < pair[1] and self.count(pair) < self.k)
+        opposite: dict[int, list[int]] = {}
+        for atom in few:
+            told.update(pair for other in opposite.get(values[atom], ()) if self.count(pair := (other, atom)) < self.k)
+            opposite.setdefault(PRIME - values[atom], []).append(atom)
         return sorted(told)
 
     def _few(self) -> Iterator[tuple[int, ...]]:

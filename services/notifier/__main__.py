@@ -116,7 +116,7 @@ async def serve(settings: Settings) -> None:
 async def _seal(pool: postgres.Pool, settings: Settings, stop: asyncio.Event) -> Seal:
     """Return the seal of the installation, waiting as long as Postgres or its tables are away."""
     while True:
-        with contextlib.suppress(*postgres.UNAVAILABLE):
+        with contextlib.suppress(*postgres.OUT_OF_REACH):
             async with pool.acquire() as connection:
                 return await seal_of(connection, settings.seal_key)
         if stop.is_set():

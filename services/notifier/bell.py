@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 from schemas.alerts import CHANNEL
-from services.postgres import DATABASE_ERRORS, UNAVAILABLE, connect, listen
+from services.postgres import DATABASE_ERRORS, OUT_OF_REACH, connect, listen
 from services.waiting import pause
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ async def ring_at_changes(url: str, bells: tuple[Bell, ...], stop: asyncio.Event
     while not stop.is_set():
         try:
             connection = await connect(url, name="uptake-notifier-bell")
-        except UNAVAILABLE as error:
+        except OUT_OF_REACH as error:
             log.debug("the bell waits for Postgres: %s", error)
         else:
             with contextlib.suppress(*DATABASE_ERRORS):

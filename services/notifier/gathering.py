@@ -20,7 +20,7 @@ from services.hearing.owing import owed
 from services.hearing.shape import Alert, Company, Told
 from services.hearing.store import House, Profile
 from services.notifier.domain.shape import Subscription
-from services.notifier.store import changes, standing
+from services.notifier.store import standing
 from services.notifier.store import told as memory
 from services.postgres import Connection
 
@@ -125,7 +125,7 @@ class Scene:
 
 async def gather(tx: Connection, of: Subscription, alerts: Found, house: House, now: datetime) -> Scene:
     """Return what must be known of ``alerts`` to tell of them at ``now``."""
-    day = (await changes.house(tx, of.tenant)).today(now)
+    day = house.today(now)
     told = await memory.told(tx, of, alerts)
     hearing = [person for some in told.values() for person in some]
     known = await staff(tx, of.tenant, house, [alert for alert, _ in alerts.values()], day, hearing)

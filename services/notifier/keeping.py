@@ -8,7 +8,7 @@ from typing import Final
 
 from services.notifier.instruments import Instruments
 from services.notifier.store import deliveries, told
-from services.postgres import UNAVAILABLE, Pool
+from services.postgres import OUT_OF_REACH, Pool
 from services.waiting import pause
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,6 @@ async def keep(
                     forgotten = await deliveries.forget(connection, now - kept, MOST_FORGOTTEN)
                     forgotten += await told.forget(connection, now - kept, MOST_FORGOTTEN)
                     forgotten_at = None if forgotten >= MOST_FORGOTTEN else now
-        except UNAVAILABLE as error:
+        except OUT_OF_REACH as error:
             log.warning("what waits could not be counted: %s", error)
         await pause(stop, EVERY_SECONDS)

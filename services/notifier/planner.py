@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from schemas.subscriptions import CLOSING
+from services.hearing.store import house as house_of
 from services.notifier.bell import Bell
 from services.notifier.domain.shape import Change, Subscription
 from services.notifier.domain.telling import people_in, worth_telling
@@ -19,7 +20,7 @@ from services.notifier.seeing import seen
 from services.notifier.store import changes as change_store
 from services.notifier.store import deliveries, subscriptions
 from services.notifier.ways import Way
-from services.postgres import UNAVAILABLE, Connection, Pool, transaction
+from services.postgres import OUT_OF_REACH, Connection, Pool, transaction
 from services.sight import sight
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Planner:
             try:
                 more = await self.round(self._clock())
                 self.healthy = True
-            except UNAVAILABLE as error:
+            except OUT_OF_REACH as error:
                 log.warning("the planner waits for Postgres: %s", error)
                 self.healthy, more = False, False
             if not more:
@@ -73,7 +74,7 @@ class Planner:
             return False
         try:
             done = await work(tenant, subscription, now)
-        except UNAVAILABLE:
+        except OUT_OF_REACH:
             raise
         except Exception:
             log.exception("planning for %s of tenant %s failed", subscription, tenant, extra={"tenant": tenant})
@@ -127,7 +128,7 @@ class Planner:
 
 async def _worth(tx: Connection, subscription: Subscription, raw: Sequence[Change], now: datetime) -> list[Change]:
     """Return those of ``raw`` that a subscription is told of, as its key may see them. Whom they name is logged."""
-    house = await change_store.house(tx, subscription.tenant)
+    house = await house_of(tx, subscription.tenant)
     view = await sight(tx, house, subscription.person, house.today(now))
     known = await deliveries.told(tx, subscription, {change.alert for change in raw if change.kind in CLOSING})
     shown = await seen(tx, house, view, raw, known)

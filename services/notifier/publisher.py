@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.subscriptions import CLOSING
 from schemas.topics import ALERTS, alert_key, shard_of
+from services.hearing.store import house as house_of
 from services.kafka import Appender, LogUnavailableError
 from services.notifier.bell import Bell
 from services.notifier.domain.shape import Change
@@ -22,7 +23,7 @@ from services.notifier.instruments import Instruments
 from services.notifier.resting import Rests
 from services.notifier.seeing import seen
 from services.notifier.store import changes as store
-from services.postgres import UNAVAILABLE, Pool, transaction
+from services.postgres import OUT_OF_REACH, Pool, transaction
 from services.settings import Cluster
 from services.sight import sight
 from services.waiting import pause
@@ -58,7 +59,7 @@ class Publisher:
                 while not stop.is_set():
                     if not await self.round(appender, partitions):
                         await changed.wait(stop)
-            except (LogUnavailableError, TimeoutError, *UNAVAILABLE) as error:
+            except (LogUnavailableError, TimeoutError, *OUT_OF_REACH) as error:
                 log.warning("changes of alerts are not published for the moment: %s", error)
                 await pause(stop, RETRY_SECONDS)
             finally:
@@ -80,7 +81,7 @@ class Publisher:
             return False
         try:
             done = await self._publish(appender, partitions, tenant, now)
-        except (LogUnavailableError, TimeoutError, *UNAVAILABLE):
+        except (LogUnavailableError, TimeoutError, *OUT_OF_REACH):
             raise
         except Exception:
             log.exception("the alerts of tenant %s could not be published", tenant, extra={"tenant": tenant})
@@ -95,7 +96,7 @@ class Publisher:
             raw = [] if seq is None else await store.after(tx, tenant, seq, BATCH)
             if not raw:
                 return False
-            house = await store.house(tx, tenant)
+            house = await house_of(tx, tenant)
             view = await sight(tx, house, None, house.today(now))
             groups = {each.alert for each in raw if each.kind in CLOSING and each.body["subject"]["kind"] != "user"}
             shown = await seen(tx, house, view, raw, groups)

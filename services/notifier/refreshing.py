@@ -13,7 +13,7 @@ from services.notifier.domain.alertmanager import AGAIN_EVERY
 from services.notifier.domain.shape import Sending
 from services.notifier.store import refreshing as store
 from services.notifier.ways import Send
-from services.postgres import UNAVAILABLE, Pool
+from services.postgres import OUT_OF_REACH, Pool
 from services.sealing import Seal, SealError
 from services.waiting import pause
 
@@ -36,7 +36,7 @@ async def refresh(
     while not stop.is_set():
         try:
             await once(pool, seal, send, clock())
-        except UNAVAILABLE as error:
+        except OUT_OF_REACH as error:
             log.warning("open alerts could not be read: %s", error)
         await pause(stop, every.total_seconds())
 

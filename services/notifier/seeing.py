@@ -5,9 +5,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from schemas.subscriptions import CLOSING
+from services.hearing.store import House
 from services.notifier.domain.shape import Change
 from services.notifier.domain.telling import ended
-from services.notifier.store.changes import House
 from services.postgres import Connection
 from services.sight import Sight, curtain_of, sees, told
 

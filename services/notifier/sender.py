@@ -19,7 +19,7 @@ from services.notifier.domain.shape import Outcome, Sending
 from services.notifier.instruments import Instruments
 from services.notifier.store import deliveries, subscriptions
 from services.notifier.ways import Way
-from services.postgres import UNAVAILABLE, Pool, Row, transaction
+from services.postgres import OUT_OF_REACH, Pool, Row, transaction
 from services.sealing import Seal, SealError
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Sender:
             while not stop.is_set():
                 try:
                     more = await self.round(planned)
-                except UNAVAILABLE as error:
+                except OUT_OF_REACH as error:
                     log.warning("the sender waits for Postgres: %s", error)
                     more = 0
                 if not more:
@@ -111,7 +111,7 @@ class Sender:
         self._instruments.seconds.labels(row["way"]).observe(took)
         try:
             await self._note(row, outcome, int(took * 1000))
-        except UNAVAILABLE as error:
+        except OUT_OF_REACH as error:
             log.warning("delivery %s could not be noted, it comes again: %s", row["id"], error)
         except Exception:
             log.exception("delivery %s could not be noted, it comes again", row["id"])
@@ -131,7 +131,7 @@ class Sender:
     async def _give_back(self, row: Row) -> None:
         """Let another send it at once. What became of this attempt stays unknown."""
         now = self._clock()
-        with contextlib.suppress(*UNAVAILABLE):
+        with contextlib.suppress(*OUT_OF_REACH):
             async with transaction(self._pool) as tx:
                 await deliveries.failed(tx, row["id"], row["lease"], now, now)
 

@@ -32,7 +32,7 @@ SUBJECTS: Final[tuple[str, ...]] = get_args(SubjectKind)
 SEVERITIES: Final[tuple[str, ...]] = get_args(SeverityName)
 """From quiet to loud."""
 GROUPINGS: Final = ("manager", "rule", "wave", "team", "source", "day", "week", "month")
-UNSUPPLIED: Final = ("automatic_tasks", "champions", "feedback", "legacy_source", "managers", "survey")
+UNSUPPLIED: Final = ("automatic_tasks", "champions", "feedback", "legacy_source", "managers", "sponsors", "survey")
 """Kinds of data that no metric rests on."""
 INPUTS: Final = tuple(sorted({*UNSUPPLIED, *(kind for metric in METRICS.values() for kind in metric.inputs)}))
 
@@ -98,6 +98,10 @@ _SIGNALS: Final = Cases(
         "restatement": _all(points=_SHARE),
     },
 )
+SIGNAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"restatement": ("group", "metric", "week", "value", "base_value")}
+)
+"""What a signal of operations fills into a title; the others fill nothing."""
 _DROP_PARAMS: Final = _all(
     ("collapse_up_to",),
     metric=OneOf(tuple(sorted({metric for metrics in OF_DROPS.values() for metric in metrics}))),
@@ -184,6 +188,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = MappingProxyType(
             ("change",), ("tenant",), _GROUP, _all(metric=OneOf(OF_PEOPLE), stable_within=_SHARE, lost=Whole(1, 100))
         ),
         "champions": Predicate(("threshold",), ("tenant",), (), _all(per=Whole(1, 1000))),
+        "sponsors": Predicate(("absence",), ("tenant",), (), Record({})),
         "busy_stale": Predicate(("composite",), ("team",), _GROUP, _all(stale=_SHARE, next_step=_SHARE)),
         "parts": Predicate(("composite",), ("tenant", "team"), _GROUP, _PARTS_PARAMS),
         "silent": Predicate(("sla",), ("tenant",), ("source", "since"), Record({})),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from services.metrics.catalogue import METRICS
 from services.rules.form import Problem, step
-from services.rules.grammar import ACCESS, OF_DROPS, PHASES, PREDICATES, SEVERITIES, form_of
+from services.rules.grammar import ACCESS, OF_DROPS, PHASES, PREDICATES, SEVERITIES, SIGNAL_NAMES, form_of
 from services.rules.targets import target_of
 
 LEAST_OF_A_SHARE: Final = 5
@@ -75,7 +75,8 @@ def of_rule(spec: Mapping[str, Any], rules: Rules, pointer: str = "") -> Iterato
 
 def _named(spec: Mapping[str, Any], pointer: str) -> Iterator[Problem]:
     """Look at the names in the title's braces."""
-    names, place = PREDICATES[spec["predicate"]].names, step(pointer, "title")
+    place, signal = step(pointer, "title"), spec.get("params", {}).get("signal", "")
+    names = PREDICATES[spec["predicate"]].names or SIGNAL_NAMES.get(signal, ())
     try:
         pieces = list(Formatter().parse(spec["title"]))
     except ValueError:

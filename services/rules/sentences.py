@@ -43,7 +43,7 @@ def _person(_: Rule, params: Params) -> Pair:
 
 def _joiner(_: Rule, params: Params) -> Pair:
     return (
-        f"no activity by the end of the own D+{params['by']}, after the launch",
+        f"no activity by the end of the own D+{params['by']}, of who begins after the go-live",
         "activity, or the end of the licence",
     )
 
@@ -161,6 +161,10 @@ def _champions(_: Rule, params: Params) -> Pair:
     return f"a function without a champion, or fewer than one for {params['per']} people", "there are enough again"
 
 
+def _sponsors(_: Rule, _params: Params) -> Pair:
+    return "a live wave without a sponsor, where others have one", "each live wave has one"
+
+
 def _busy_stale(_: Rule, params: Params) -> Pair:
     return (
         (
@@ -222,6 +226,7 @@ _CONDITIONS: Final[Mapping[str, Callable[[Rule, Params], Pair]]] = {
     "sustained": _sustained,
     "shift": _shift,
     "champions": _champions,
+    "sponsors": _sponsors,
     "busy_stale": _busy_stale,
     "parts": _parts,
     "silent": _silent,

@@ -18,7 +18,7 @@ drop           change      metric (or actions_per_active_person), baseline: week
 threshold      threshold   metric, of?, below or at_least (a share, or ``target``: the phase's), windows: 2,
                            closes_at (a share, or ``target``), close_windows: 2, over_trailing? (times, of a hundred),
                            targets? (by phase: what ``target`` stands for; left out: the metric's own), window?: week,
-                           28d (the newest in which the metric has settled) or month (left out: week). ``of`` left
+                           28d or month (left out: week); the newest in which the metric has settled. ``of`` left
                            out: of all parameters together. It opens as well with rise? points more than four windows
                            before while rise_with? (a metric) rose too, or where companion? (handoff_read) is below
                            companion_below?; that is over at companion_closes_at?
@@ -28,6 +28,7 @@ projected      change      metric, days: 14, trend_weeks: 4, targets?
 sustained      streak      metric, at_least: 90, months: 6
 shift          change      metric, stable_within: 5, lost: 25
 champions      threshold   per: 100
+sponsors       absence     (a wave in one of the rule's phases names its sponsor)
 busy_stale     composite   stale: 30, next_step: 50
 parts          composite   rules: [ids; several in one list count as one], at_least: 3, metric: that must be at its
                            target, targets?
@@ -38,9 +39,9 @@ absent         any         opens, closes: when it would, in words
 ============== =========== ==========================================================================================
 
 Names in the braces of a title: ``wave num den`` (checkpoint), ``wave`` (person), ``source since`` (silent), ``group num
-den value week base_num base_den base_value`` (drop), none (joiner, one_and_done, lapsed, champions, operations,
-absent), else ``group num den value limit``. ``group`` is what people call the subject: the name of a wave, team or
-role, and of the tenant's rollout.
+den value week base_num base_den base_value`` (drop), ``group metric week value base_value`` (operations, of a
+restatement), none (joiner, one_and_done, lapsed, champions, sponsors, other operations, absent), else ``group num den
+value limit``. ``group`` is what people call the subject: the name of a wave, team or role, and of the tenant's rollout.
 """
 
 from collections.abc import Mapping

@@ -60,7 +60,7 @@ async def test_a_number_that_was_restated_is_told_of_as_of_when_it_was_final(
     pool: Pool, newest: float, ended: datetime | None
 ) -> None:
     office = await Office.open(pool, clock="event")
-    for user in ("ada", "bo"):
+    for user in ("ada", "bo", "cy", "di", "ed"):
         await office.person(user, team="North")
     office.act("ada", at(0))
     office.act(None, at(newest))
@@ -69,7 +69,7 @@ async def test_a_number_that_was_restated_is_told_of_as_of_when_it_was_final(
     await office.measure(TODAY + DAY)
     await evaluator(pool).evaluate("acme", TODAY + DAY)
 
-    assert await office.cell("M11", week(0)) == (2, 2, 1)
+    assert await office.cell("M11", week(0)) == (2, 5, 1)
     state = "open" if ended is None else "resolved"
     assert set(await alerts(pool, "restatement-large")) == {(state, key, at(9, 2), ended) for key in ("all", "North")}
 

@@ -17,7 +17,7 @@ from services.aggregator.store import positions
 from services.postgres import Pool
 from services.settings import Settings
 from tests.builders import SHARDS, add_tenant, append, record
-from tests.crew import until
+from tests.patience import until
 
 
 def now() -> datetime:

@@ -22,6 +22,7 @@ from tests.aggregator.measured import measurer
 from tests.aggregator.shards import SHARDS, Log, Numbered, event, own, settled
 from tests.builders import add_tenant, enter
 from tests.oracle import Entry, Spell
+from tests.patience import until
 
 GO_LIVE = date(2026, 3, 2)
 NOW = datetime(2026, 3, 30, tzinfo=UTC)
@@ -275,7 +276,9 @@ async def test_an_anonymous_person_counts_as_before(house: House) -> None:
     told = await house.pool.fetch(
         "select rule, state, opened_at, revision from alert where tenant = 'acme' order by 1, 3"
     )
-    assert [tuple(row)[:3] for row in told] == [tuple(row)[:3] for row in alerts]
+    lost = [row for row in told if row["rule"] == "sponsor-absent"]
+    assert len(lost) == 1, "nobody can be called who was to be called for the sponsors"
+    assert [tuple(row)[:3] for row in told if row not in lost] == [tuple(row)[:3] for row in alerts]
     assert report["tables"]["person_day"] > 0
     (row,) = await house.pool.fetch("select user_id, name, email from person where user_id like 'anonymous-%'")
     assert (row["name"], row["email"]) == (None, None)
@@ -348,7 +351,7 @@ async def test_a_tombstone_stands_on_the_log_and_counts_nowhere(house: House) ->
     partitions = await follower.start()
     for partition in partitions:
         follower.seek(partition, 0)
-    found = await follower.poll(wait_ms=2000, max_records=100)
+    found = await until(lambda: follower.poll(wait_ms=2000, max_records=100))
     await follower.stop()
     graves = [record for records in found.values() for record in records]
     before = await house.pool.fetchval("select sum(folded) from tally")

@@ -14,6 +14,7 @@ from services.aggregator.domain.ladder import Ladder
 from services.aggregator.domain.waves import Wave, connections
 from services.aggregator.store import cohorts, weeks
 from services.aggregator.store.weeks import Pair
+from services.metrics.shape import Policy
 from services.postgres import Pool, transaction
 from tests.aggregator.evaluation import evaluator
 from tests.aggregator.settle import TENANT, alerts_of, changes_of, connections_of, settle, tick, write_facts
@@ -41,9 +42,9 @@ def random_world(seed: int) -> World:
     ]
     waves = [
         Wave("all", "All", MONDAY, sponsor="ceo"),
-        Wave("south", "South", MONDAY + timedelta(days=9), teams=("South",)),
-        Wave("mixed", "Mixed", MONDAY + timedelta(days=2), ("East",), ("engineer",), ("north-01", "nobody")),
-        Wave("future", "Future", MONDAY + timedelta(days=300)),
+        Wave("south", "South", MONDAY + timedelta(days=9), teams=("South",), sponsor="cso"),
+        Wave("mixed", "Mixed", MONDAY + timedelta(days=2), ("East",), ("engineer",), ("north-01", "nobody"), "cto"),
+        Wave("future", "Future", MONDAY + timedelta(days=300), sponsor="ceo"),
     ]
     zone = ZoneInfo(chance.choice(["UTC", "America/New_York", "Asia/Kathmandu"]))
     world = World(members, waves, Calendar(zone, working=seed % 2 == 0, holidays=frozenset({HOLIDAY})), min_group=3)
@@ -174,7 +175,7 @@ async def test_a_licence_in_several_parts_counts_once_and_ends_where_nothing_adj
 
     async with transaction(pool) as tx:
         people = (await cohorts.cohorts(tx, TENANT, world.waves, "activity"))["north"]
-        late = await cohorts.stragglers(tx, TENANT, {world.waves[0]: users(world.members)}, "activity")
+        late = await cohorts.stragglers(tx, TENANT, {world.waves[0]: users(world.members)}, Policy())
 
     assert sorted(user for group in people for user in group.people) == ["north-00", "north-01", "north-02"]
     assert {person.user: person.licensed_to for person in late["north"]} == {
@@ -231,6 +232,8 @@ async def test_the_history_holds_the_alert_as_it_is_published(pool: Pool) -> Non
             "value": 0.0,
             "threshold": 1.0,
             "day_zero": "2026-03-02",
+            "days_since": 3,
+            "licence_start": "2026-01-31",
             "team": "North",
             "team_connected": {"num": 0, "den": 1, "value": 0.0},
         },

@@ -10,7 +10,7 @@ from services.postgres import Pool, close_pool, connect_pool
 from tests.aggregator.evaluation import evaluated, evaluator, running
 from tests.aggregator.settle import settle, tick
 from tests.aggregator.world import World, crew, later
-from tests.crew import until
+from tests.patience import until
 
 
 async def test_it_evaluates_what_is_new_and_rests_otherwise(pool: Pool, database: str) -> None:

@@ -16,7 +16,7 @@ from services import installation
 from services.aggregator.lane import Lane
 from services.postgres import Pool
 from tests.builders import SHARDS, add_tenant, append
-from tests.crew import until
+from tests.patience import until
 
 
 def now() -> datetime:

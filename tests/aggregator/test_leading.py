@@ -24,11 +24,11 @@ from services.postgres import Pool
 from tests.aggregator.evaluation import SETTINGS, evaluated, running
 from tests.aggregator.settle import settle, tick
 from tests.aggregator.world import World, crew, later
-from tests.crew import until
+from tests.databases import Databases
+from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
 TENANTS = [f"tenant-{number}" for number in range(12)]
-LONG = 90.0
 
 
 class Member:
@@ -59,7 +59,7 @@ async def taking_part(*members: Member) -> AsyncIterator[None]:
         await asyncio.gather(*tasks)
 
 
-async def divided(*members: Member) -> bool:
+def divided(*members: Member) -> bool:
     """Tell whether each part is exactly one member's, and none has more than falls to it."""
     parts = [part for member in members for part in member.share.parts]
     fair = -(-PARTS // len(members))
@@ -76,28 +76,42 @@ async def test_parts_are_divided_anew_whenever_somebody_comes_or_ends(database: 
     first, second, third = (Member(database) for _ in range(3))
 
     async with taking_part(first):
-        await until(lambda: divided(first), LONG)
+        await until(lambda: divided(first))
         async with taking_part(second, third):
-            await until(lambda: divided(first, second, third), LONG)
+            await until(lambda: divided(first, second, third))
             second.stop.set()
-            await until(lambda: divided(first, third), LONG)
-        await until(lambda: divided(first), LONG)
+            await until(lambda: divided(first, third))
+        await until(lambda: divided(first))
 
 
 @pytest.mark.usefixtures("_hasty")
 async def test_of_a_single_part_one_leads_and_another_takes_over(database: str) -> None:
     first, second = Member(database, parts=1), Member(database, parts=1)
 
-    async def leads(member: Member) -> bool:
-        return bool(member.share.parts)
-
     async with taking_part(first):
-        await until(lambda: leads(first), LONG)
+        await until(lambda: first.share.parts)
         async with taking_part(second):
             await asyncio.sleep(0.3)
             assert not second.share.parts
             first.stop.set()
-            await until(lambda: leads(second), LONG)
+            await until(lambda: second.share.parts)
+
+
+@pytest.mark.usefixtures("_hasty")
+async def test_who_loses_its_session_and_is_not_let_in_again_waits_until_it_is(
+    database: str, databases: Databases, caplog: pytest.LogCaptureFixture
+) -> None:
+    member, name = Member(database), database.rpartition("/")[2]
+    lost = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'uptake-tests'"
+
+    async with taking_part(member):
+        await until(lambda: member.share.parts)
+        await databases.run(f"alter database {name} allow_connections false")
+        await databases.run(lost)
+        await until(lambda: "is not currently accepting connections" in caplog.text)
+        member.share = Share()
+        await databases.run(f"alter database {name} allow_connections true")
+        await until(lambda: member.share.parts)
 
 
 # ---------------------------------------------------------------- evaluators
@@ -142,13 +156,13 @@ async def test_each_tenant_is_one_evaluators(pool: Pool, database: str) -> None:
     both = Noting(pool, database), Noting(pool, database)
 
     async with running(*both):
-        await until(lambda: shared_by_two(pool), LONG)
-        await until(lambda: all_evaluated(pool), LONG)
+        await until(lambda: shared_by_two(pool))
+        await until(lambda: all_evaluated(pool))
         for each in both:
             each.seen.clear()
         for tenant in TENANTS:
             await tick(pool, later(6), tenant)
-        await until(lambda: all_evaluated(pool), LONG)
+        await until(lambda: all_evaluated(pool))
 
     assert both[0].seen
     assert both[1].seen
@@ -185,14 +199,14 @@ async def test_each_tenant_is_one_measurers(pool: Pool, database: str) -> None:
     stop = asyncio.Event()
     tasks = [asyncio.create_task(each.run(stop)) for each in both]
     try:
-        await until(lambda: shared_by_two(pool, MEASURER), LONG)
-        await until(lambda: all_measured(pool), LONG)
+        await until(lambda: shared_by_two(pool, MEASURER))
+        await until(lambda: all_measured(pool))
         for each in both:
             each.seen.clear()
         async with pool.acquire() as connection:
             for tenant in TENANTS:
                 await dirty.queue(connection, tenant, later(0), [(Subject("person", "u1"), Span(None, None))])
-        await until(lambda: all_measured(pool), LONG)
+        await until(lambda: all_measured(pool))
     finally:
         stop.set()
         await asyncio.gather(*tasks)
@@ -232,17 +246,17 @@ async def test_the_tenants_of_a_killed_evaluator_are_taken_over_and_no_alert_ope
     ours = Noting(pool, database)
 
     async with running(ours):
-        await until(lambda: shared_by_two(pool), LONG)
-        await until(lambda: all_evaluated(pool), LONG)
+        await until(lambda: shared_by_two(pool))
+        await until(lambda: all_evaluated(pool))
         ours.seen.clear()
         for tenant in TENANTS:
             await tick(pool, later(6), tenant)
         before = set(ours.seen)
         another.kill()
-        await until(lambda: all_evaluated(pool), LONG)
+        await until(lambda: all_evaluated(pool))
         for tenant in TENANTS:
             await tick(pool, later(6.1), tenant)
-        await until(lambda: all_evaluated(pool), LONG)
+        await until(lambda: all_evaluated(pool))
 
     assert before < set(TENANTS) == set(ours.seen)
     found = await opened(pool)

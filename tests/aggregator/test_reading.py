@@ -1,6 +1,5 @@
 """How an owned shard is read, on a real broker: what arrived waits for its turn, and only for as long as it holds."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -13,6 +12,7 @@ from services.aggregator.store import positions
 from services.kafka import Reader
 from services.postgres import Pool
 from tests.builders import append, record
+from tests.patience import until
 
 
 def now_ms() -> int:
@@ -21,10 +21,9 @@ def now_ms() -> int:
 
 async def arrivals(reader: Reader, reading: Reading, number: int) -> None:
     """Let records arrive until so many wait."""
-    async with asyncio.timeout(120):
-        while len(reading.arrived) < number:
-            for records in (await reader.poll(wait_ms=100, max_records=3)).values():
-                reading.arrive(records)
+    while len(reading.arrived) < number:
+        for records in (await reader.poll(wait_ms=100, max_records=3)).values():
+            reading.arrive(records)
 
 
 async def test_what_arrives_waits_in_order_and_is_dropped_when_the_shard_is_read_from_elsewhere(
@@ -35,9 +34,7 @@ async def test_what_arrives_waits_in_order_and_is_dropped_when_the_shard_is_read
     reader = Reader(tansu.address, EVENTS, GROUP, client_id="one", session_ms=3000, changed=lambda: None)
     await reader.start()
     try:
-        async with asyncio.timeout(120):
-            while not reader.assigned():  # noqa: ASYNC110 - the group is asked
-                await asyncio.sleep(0.05)
+        await until(reader.assigned)
         held = (await positions.take_over(pool, [0], "one"))[0]
         shard = Shard(0, 1, held, {}, Tenants(), lambda _site: None)
         reading = Reading(shard, reader, pool, Instruments(), now_ms)

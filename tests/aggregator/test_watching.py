@@ -286,6 +286,29 @@ async def test_too_few_champions_are_told_of_until_there_are_enough(teams: Pool)
     assert (nobody_named, first, await standing()) == ([], ["open"], ["resolved"])
 
 
+async def test_a_live_wave_without_a_sponsor_is_told_of_until_somebody_is_named(teams: Pool) -> None:
+    async def standing() -> list[tuple[str, list[str]]]:
+        sql = "select state, evidence -> 'waves_without_sponsor' as waves from alert where rule = 'sponsor-absent'"
+        return [tuple(row) for row in await teams.fetch(sql)]
+
+    await teams.execute("insert into wave (tenant, id, name, go_live) values ('acme', 'two', 'Two', $1)", week(7))
+    await evaluator(teams).evaluate("acme", LATE)
+    nobody_named = await standing()
+    await teams.execute(
+        "insert into wave (tenant, id, name, go_live, sponsor) values ('acme', 'old', 'Old', $1, 'dora')", week(-60)
+    )
+    await judge_anew(teams)
+    await evaluator(teams).evaluate("acme", LATE + timedelta(hours=1))
+    first = await standing()
+    contact = "insert into contact (tenant, role, address, kind) values ('acme', 'sponsor', 'dora', 'person')"
+    await teams.execute(contact)
+    await judge_anew(teams)
+    await evaluator(teams).evaluate("acme", LATE + timedelta(hours=2))
+
+    assert (nobody_named, first) == ([], [("open", ["Two"])])
+    assert await standing() == [("resolved", ["Two"])]
+
+
 async def judge_anew(pool: Pool) -> None:
     await pool.execute("insert into to_judge (tenant, kind, key) values ('acme', 'all', '')")
 
@@ -309,6 +332,9 @@ async def test_a_final_number_that_changed_is_told_of_once(teams: Pool) -> None:
 
     assert (north.subject.key, north.opened_at) == ("North", LATE - WEEK / 7)
     assert (north.evidence["week"], north.evidence["points"]) == (week(2), 6)
+    await teams.execute("update tenant set min_group = 90")
+    await teams.execute("update metric_past set num = 70, den = 89")
+    assert of(await watched(teams, Scope(everything=True)), "restatement-large") == [], "too few to be told of then"
 
 
 async def test_who_works_as_no_person_can_is_found(pool: Pool) -> None:

@@ -77,11 +77,20 @@ class World:
         for member in cohort:
             first = firsts[member.user]
             groups[member.team, None if first is None else self.calendar.day_of(first)].append(member.user)
-        late = self.calendar.day_n(wave.go_live, 2)
+        noticed = self.calendar.day_n(wave.go_live, 1)
+        managers = {member.manager for member in self.members}
         stragglers = [
-            Straggler(member.user, member.team, member.manager, member.licensed_to, first)
+            Straggler(
+                member.user,
+                member.team,
+                member.manager,
+                member.licensed_to,
+                first,
+                member.licensed_from,
+                member.user in managers,
+            )
             for member in cohort
-            if (first := firsts[member.user]) is None or self.calendar.day_of(first) >= late
+            if (first := firsts[member.user]) is None or self.calendar.day_of(first) > noticed
         ]
         groups_of = [Group(team, day, users) for (team, day), users in groups.items()]
         return Rollout(wave, groups_of, stragglers, ALL if self.logins is None else known(self.login_sources()))

@@ -11,9 +11,9 @@ from tests.api.conftest import Client, Connect
 ADMIN = "admin"
 SECRET = "of-the-app-0815"
 UNWATCHED = {
-    "tenant": {"activity_from", "created_at", "quality_approved_at", "updated_at"},
+    "tenant": {"activity_from", "created_at", "updated_at"},
     "api_key": {"created_at"},
-    "source": {"created_at", "logins_until", "updated_at"},
+    "source": {"created_at", "updated_at"},
     "rule_version": {"actor", "at"},
     "subscription": {"created_at", "cursor", "failing_since", "mornings_to", "reason", "updated_at"},
     "feed": {"created_at"},
@@ -47,12 +47,15 @@ async def test_whoever_administers_is_written_down_with_what_changed_and_no_valu
 
     await did("POST", "/v1/sources", source)
     await did("PATCH", "/v1/sources/hub", {"secrets": ["another-0815", SECRET]})
+    await did("PUT", "/v1/sources/hub/logins", {"until": "2026-03-01T00:00:00Z"})
+    await did("PUT", "/v1/sources/hub/logins", {"until": "2026-02-01T00:00:00Z"})  # changes nothing
     await did("DELETE", "/v1/sources/hub")
     subscription = (await did("POST", "/v1/subscriptions", hook)).json()["id"]
     await did("PATCH", f"/v1/subscriptions/{subscription}", {"name": "theirs"})
     feed = (await did("POST", "/v1/feeds")).json()["id"]
     await did("DELETE", f"/v1/feeds/{feed}")
     await did("PATCH", "/v1/tenants/acme", {"name": "Acme Ltd."})
+    await did("POST", "/v1/directory/quality/approve")
     await did("PUT", "/v1/rules/adoption-drop-vs-week1", {"severity": "info"})
     await did("DELETE", f"/v1/keys/{made['id']}")
     told = await deeds(api)
@@ -61,12 +64,14 @@ async def test_whoever_administers_is_written_down_with_what_changed_and_no_valu
     assert told[before:] == [
         (made["id"], "made", "source", "hub", ""),
         (made["id"], "changed", "source", "hub", "secrets"),
+        (made["id"], "changed", "source", "hub", "logins_until"),
         (made["id"], "deleted", "source", "hub", ""),
         (made["id"], "made", "subscription", subscription, ""),
         (made["id"], "changed", "subscription", subscription, "name"),
         (made["id"], "made", "feed", feed, ""),
         (made["id"], "changed", "feed", feed, "revoked_at"),
         (made["id"], "changed", "tenant", "acme", "name"),
+        (made["id"], "changed", "tenant", "acme", "quality_approved_at"),
         (made["id"], "made", "rule", "adoption-drop-vs-week1", ""),
         (made["id"], "changed", "key", made["id"], "revoked_at"),
     ]
@@ -91,12 +96,12 @@ async def test_what_is_done_by_hand_is_written_down_too_and_what_machines_note_i
     api: Client, pool: postgres.Pool
 ) -> None:
     before = await deeds(api)
-    await pool.execute("update tenant set min_group = 7, quality_approved_at = now() where id = 'acme'")
-    await pool.execute("update tenant set quality_approved_at = now(), updated_at = now() where id = 'acme'")
+    await pool.execute("update tenant set min_group = 7, activity_from = '2026-03-01' where id = 'acme'")
+    await pool.execute("update tenant set activity_from = '2026-03-02', updated_at = now() where id = 'acme'")
     await pool.execute("update tenant set name = name")
 
     assert (await deeds(api))[len(before) :] == [
-        ("uptake by tests", "changed", "tenant", "acme", "min_group quality_approved_at")
+        ("uptake by tests", "changed", "tenant", "acme", "activity_from min_group")
     ]
 
 

@@ -232,6 +232,14 @@ async def test_two_keys_at_once_and_a_key_in_the_address_open_nothing(connect: C
     assert (await client.get(f"/v1/tenants?key={ADMIN}&access_token={ADMIN}")).status_code == 401
 
 
+@pytest.mark.usefixtures("api")
+async def test_two_tenants_at_once_are_refused(connect: Connect) -> None:
+    answer = await connect(tenant=None).get("/v1/waves", headers=[("Uptake-Tenant", "none"), ("Uptake-Tenant", "acme")])
+
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_the_scheme_is_read_in_any_case(connect: Connect) -> None:
     answer = await connect(key=None).get("/v1/tenants", headers={"Authorization": f"bearer {ADMIN}"})
 
@@ -292,6 +300,31 @@ async def test_nobody_makes_a_key_that_may_do_more(api: Client, connect: Connect
     assert await status(scopes=["manage", "read"], person="a\x00") == 422
     assert (await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["ingest"], "person": "x"})).status_code == 422
     assert (await api.post("/v1/keys", json={"tenant": "acme", "scopes": ["admin"]})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/keys", {"scopes": ["read"]}), ("/v1/sources", {"id": "s", "kind": "custom"})],
+    ids=["a key", "a source"],
+)
+async def test_what_is_made_is_of_the_tenant_in_the_body_else_in_the_header_else_of_the_key(
+    api: Client, connect: Connect, path: str, body: dict[str, Any]
+) -> None:
+    await api.post("/v1/tenants", json={"id": "other"})
+    keeper = await key(api, "manage", "read")
+
+    async def made(client: Client, **more: str) -> object:
+        answer = await client.post(path, json=body | more)
+        if answer.is_success and "kind" in body:
+            await connect(tenant=answer.json()["tenant"]).delete(f"{path}/s")
+        return answer.json().get("tenant", answer.status_code)
+
+    assert await made(connect(tenant="other"), tenant="acme") == "acme"
+    assert await made(connect(tenant="other")) == "other"
+    assert await made(connect()) == 422
+    assert await made(connect(keeper)) == "acme"
+    assert await made(connect(keeper), tenant="other") == 404
+    assert await made(connect(keeper, "other")) == 404
 
 
 async def test_a_key_sees_the_keys_of_its_tenant_only(api: Client, connect: Connect) -> None:

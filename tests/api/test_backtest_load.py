@@ -10,7 +10,7 @@ from services.rules.load import Days
 from services.sight import Sight
 from tests.notifier.telling import MONDAY, company
 
-MADRID = House("Acme", "Europe/Madrid", range(1, 6), (), 1, "manager", 5)
+MADRID = House("acme", "Acme", "Europe/Madrid", range(1, 6), (), 1, "manager", 5)
 
 
 def episode(**given: Any) -> dict[str, Any]:

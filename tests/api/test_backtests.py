@@ -11,6 +11,7 @@ from services.rules.pack import DEFAULT
 from tests.aggregator.test_watching import LATE, STALE, cells, counted, stale
 from tests.api.conftest import Client, Clock, Connect
 from tests.api.test_rules import OWN
+from tests.patience import until
 
 PATH = "/v1/rules/backtest"
 DRAFT = {"id": STALE, "params": {"at_least": 25, "closes_at": 15}}
@@ -129,10 +130,8 @@ async def test_drafts_may_name_each_other(api: Client, teams: Pool) -> None:
 async def test_the_answer_comes_as_soon_as_it_is_there(api: Client, teams: Pool) -> None:
     asking = asyncio.create_task(api.post(PATH, params={"wait": 60}, json={"rules": [DRAFT]}))
     mine = Backtests(teams, lambda: LATE)
-    async with asyncio.timeout(60):
-        while not await mine.do_next():  # noqa: ASYNC110 - the request lives in Postgres
-            await asyncio.sleep(0.02)
-        answer = await asking
+    await until(mine.do_next)
+    answer = await asking
 
     assert (answer.status_code, answer.json()["state"]) == (200, "finished")
 
@@ -145,6 +144,20 @@ async def test_few_may_wait_and_what_failed_says_so(api: Client, pool: Pool) -> 
 
     assert (await api.get(last.headers["location"])).json()["state"] == "failed"
     assert (await api.post(PATH, params={"wait": 0}, json={})).status_code == 202
+
+
+async def test_with_an_idempotency_key_one_backtest_is_asked_for_however_often(api: Client, pool: Pool) -> None:
+    async def ask(days: dict[str, str]) -> tuple[int, str | None]:
+        answer = await api.post(PATH, params={"wait": 0}, json=days, headers={"Idempotency-Key": "once"})
+        return answer.status_code, answer.headers.get("location")
+
+    first = await ask({"to": "2026-03-01"})
+    again = [await ask({"to": "2026-03-01"}) for _ in range(6)]
+
+    assert first[0] == 202
+    assert again == [first] * 6
+    assert await ask({"to": "2026-03-02"}) == (422, None)
+    assert await pool.fetchval("select count(*) from backtest") == 1
 
 
 async def test_who_may_change_rules_may_try_them_in_the_own_tenant(api: Client, connect: Connect) -> None:

@@ -1,6 +1,5 @@
 """The stream of a feed as a browser reads it: its EventSource comes back by itself, with the last id it saw."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -14,8 +13,7 @@ from tests.api.browser import following
 from tests.api.conftest import ADMIN
 from tests.api.test_stream import serving, write
 from tests.builders import add_tenant
-
-WAIT_SECONDS = 120
+from tests.patience import until
 
 
 @pytest.fixture
@@ -23,12 +21,6 @@ def follow() -> Iterator[Callable[[str], list[str]]]:
     """Opens a page on the stream at an address; gives the titles it is told of."""
     with ExitStack() as open_pages:
         yield lambda address: open_pages.enter_context(following(address))
-
-
-async def told(titles: list[str], number: int) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while len(titles) < number:  # noqa: ASYNC110 - a thread fills it
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.debian
@@ -44,11 +36,11 @@ async def test_a_browser_comes_back_to_a_server_that_was_away_and_sees_every_cha
     async with serving(app, port) as client:
         feed = (await client.post("/v1/feeds")).json()
         titles = follow(f"{feed['url_stream']}?after=0")
-        await told(titles, 2)
+        await until(lambda: len(titles) >= 2)
     await write(database, range(2, 4))
     async with serving(app, port):
-        await told(titles, 4)
+        await until(lambda: len(titles) >= 4)
         await write(database, range(4, 5))
-        await told(titles, 5)
+        await until(lambda: len(titles) >= 5)
 
     assert titles == [f"alert {n}" for n in range(5)]

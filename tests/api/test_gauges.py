@@ -18,7 +18,7 @@ from services.observability import exposition
 from services.postgres import Pool
 from tests.api.conftest import Clock
 from tests.builders import NOON
-from tests.crew import until
+from tests.patience import until
 
 TENANTS, TEAMS, PEOPLE = 50, 500, 10_000
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -71,7 +71,7 @@ async def large(pool: Pool) -> None:
 async def test_ten_thousand_people_in_five_hundred_teams_of_fifty_tenants_are_bounded_series(pool: Pool) -> None:
     await large(pool)
     async with owning(pool) as (adoption, _, _):
-        await until(lambda: _read(adoption))
+        await until(lambda: len(adoption.samples) == TENANTS)
         text = shown(adoption)
 
     series = [line for line in text.splitlines() if not line.startswith("#")]
@@ -83,21 +83,13 @@ async def test_ten_thousand_people_in_five_hundred_teams_of_fifty_tenants_are_bo
     assert "tiny" not in text
 
 
-async def _read(adoption: Adoption) -> bool:
-    return len(adoption.samples) == TENANTS
-
-
 async def test_adoption_is_shown_by_one_process_and_by_another_when_that_is_gone(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.api.gauges.owning.STANDBY", 0.05)
     await pool.execute("insert into tenant (id, name) values ('acme', 'acme')")
     async with owning(pool) as one, owning(pool) as other:
-
-        async def owned() -> bool:
-            return any(adoption.samples for adoption, _, _ in (one, other))
-
-        await until(owned)
+        await until(lambda: one[0].samples or other[0].samples)
         first, second = (one, other) if one[0].samples else (other, one)
         assert not second[0].samples
         assert "uptake_adoption_read_timestamp_seconds 1.77" in exposition(first[1].registry, "")[0].decode()
@@ -105,11 +97,7 @@ async def test_adoption_is_shown_by_one_process_and_by_another_when_that_is_gone
 
         first[2].cancel()
         await asyncio.gather(first[2], return_exceptions=True)
-
-        async def taken_over() -> bool:
-            return bool(second[0].samples) and not first[0].samples
-
-        await until(taken_over)
+        await until(lambda: second[0].samples and not first[0].samples)
 
 
 def test_what_was_counted_waits_until_it_is_judged_whatever_is_counted_after_it() -> None:

@@ -17,7 +17,8 @@ from services.postgres import Pool, close_pool, connect_pool
 from tests.api.conftest import ADMIN, Client, Clock, Connect
 from tests.api.test_alerts import add_alert
 from tests.builders import SHARDS, measured
-from tests.crew import until
+from tests.databases import Databases
+from tests.patience import until
 
 SHOWN = ("uptake_adoption", "uptake_wave", "uptake_metric", "uptake_alerts")
 
@@ -32,11 +33,7 @@ def app(pool: Pool, clock: Clock) -> FastAPI:
 async def refreshed(app: FastAPI, pool: Pool, clock: Clock) -> AsyncIterator[None]:
     """Let the background task read at least once, and show what it read."""
     task = asyncio.create_task(app.state.adoption.keep_fresh(pool, clock))
-
-    async def read() -> bool:
-        return bool(app.state.adoption.samples)
-
-    await until(read)
+    await until(lambda: app.state.adoption.samples)
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -164,6 +161,22 @@ async def test_while_postgres_is_away_the_service_says_so_and_comes_back(own_pos
 
         await until(answered)
     await close_pool(pool)
+
+
+async def test_while_postgres_is_a_standby_reads_are_answered_and_writes_come_again(
+    api: Client, pool: Pool, databases: Databases
+) -> None:
+    name, wave = await pool.fetchval("select current_database()"), {"id": "w", "name": "W", "go_live": "2026-03-02"}
+    await databases.run(f"alter database {name} set default_transaction_read_only = on")
+    await pool.expire_connections()
+
+    read, written = await api.get("/v1/waves"), await api.post("/v1/waves", json=wave)
+    await databases.run(f"alter database {name} reset default_transaction_read_only")
+    await pool.expire_connections()
+    again = await api.post("/v1/waves", json=wave)
+
+    assert (read.status_code, written.status_code, again.status_code) == (200, 503, 201)
+    assert written.headers["retry-after"] == "1"
 
 
 async def test_it_is_not_ready_as_long_as_something_is_awaited(app: FastAPI) -> None:

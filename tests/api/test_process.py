@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from services.child import free_port
+from tests.patience import SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 KEY = "upt_admin_0123456789abcdef"
@@ -28,25 +28,21 @@ class Process:
         )
 
     def until_ready(self) -> None:
-        self._until("/readyz")
+        wait_until(lambda: self._is_well("/readyz"))
 
     def until_listening(self) -> None:
-        self._until("/healthz")
+        wait_until(lambda: self._is_well("/healthz"))
 
-    def _until(self, path: str, seconds: float = 120) -> None:
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends and self.child.poll() is None:
-            try:
-                if httpx.get(f"{self.url}{path}", timeout=10).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
-        raise AssertionError(f"{path} is not 200; exit status {self.child.poll()}")
+    def _is_well(self, path: str) -> bool:
+        assert self.child.poll() is None, f"it ended with {self.child.returncode}"
+        try:
+            return httpx.get(f"{self.url}{path}").status_code == 200
+        except httpx.TransportError:
+            return False
 
     def stop(self) -> tuple[int, str]:
         self.child.send_signal(signal.SIGTERM)
-        _, said = self.child.communicate(timeout=60)
+        _, said = self.child.communicate(timeout=SECONDS)
         return self.child.returncode, said
 
 
@@ -71,7 +67,7 @@ def test_it_serves_with_the_given_key_and_ends_cleanly(database: str, started: l
     headers = {"Authorization": f"Bearer {KEY}", "Uptake-Tenant": "acme"}
     assert httpx.get(f"{process.url}/v1/status?wait=0", headers=headers).json()["settled"] is False
 
-    with httpx.stream("GET", f"{process.url}/v1/alerts/stream", headers=headers, timeout=60) as follower:
+    with httpx.stream("GET", f"{process.url}/v1/alerts/stream", headers=headers) as follower:
         status, said = process.stop()
         assert next(follower.iter_lines()) == "retry: 2000"
     assert status == 0
@@ -99,7 +95,7 @@ def test_a_bad_admin_key_stops_the_start_with_one_line(database: str, started: l
     process = Process(database, UPTAKE_ADMIN_KEY="secret")
     started.append(process)
 
-    _, said = process.child.communicate(timeout=120)
+    _, said = process.child.communicate(timeout=SECONDS)
 
     assert process.child.returncode == 1
     assert said.strip().startswith("UPTAKE_ADMIN_KEY must look like")

@@ -116,6 +116,9 @@ async def test_a_rule_is_inactive_until_something_it_rests_on_was_counted(api: C
     assert before == ["inactive: missing field_states", "inactive: missing champions", "active"]
     assert [await state(rule) for rule in ("stale-close-dates", "champion-coverage-low")] == ["active", "active"]
     assert await state("training-coverage-gate") == "inactive: missing training"
+    assert await state("sponsor-absent") == "inactive: missing sponsors"
+    await pool.execute("insert into contact (tenant, role, address, kind) values ('acme', 'sponsor', 'cora', 'person')")
+    assert await state("sponsor-absent") == "active"
 
 
 async def test_a_change_goes_over_the_packs_rule_and_tells_what_is_different(api: Client, pool: Pool) -> None:

@@ -86,7 +86,7 @@ async def test_what_is_counted_after_the_question_need_not_be_judged(api: Client
     waiting = asyncio.create_task(api.get("/v1/status?wait=60"))
     await asyncio.sleep(0.3)
     await drain(pool, 0, 1, 2, 3)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1)
     assert not waiting.done()
 
     async with pool.acquire() as connection, connection.transaction():

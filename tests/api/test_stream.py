@@ -37,7 +37,7 @@ async def serving(app: FastAPI, port: int) -> AsyncIterator[httpx.AsyncClient]:
     answering = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn tells of it by a flag
         await asyncio.sleep(0.01)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, timeout=120) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS) as client:
         yield client
     app.state.streams.end()
     server.should_exit = True
@@ -64,12 +64,12 @@ class Events:
         self.headers = headers
         self.seen: list[dict[str, Any]] = []
         self.last: str | None = None
+        self.joined = asyncio.Event()
 
-    async def read(self, number: int, seconds: float = 120, cut_after: int | None = None) -> list[dict[str, Any]]:
+    async def read(self, number: int, cut_after: int | None = None) -> list[dict[str, Any]]:
         """Read until there are so many; ``cut_after`` so many of one connection it is cut off."""
-        async with asyncio.timeout(seconds):
-            while len(self.seen) < number:
-                await self._connection(number, cut_after)
+        while len(self.seen) < number:
+            await self._connection(number, cut_after)
         return self.seen
 
     async def _connection(self, number: int, cut_after: int | None) -> None:
@@ -80,6 +80,7 @@ class Events:
             assert answer.headers["content-type"].startswith("text/event-stream")
             event: dict[str, str] = {}
             async for line in answer.aiter_lines():
+                self.joined.set()
                 name, _, value = line.partition(": ")
                 event |= {name: value} if line else {}
                 if not line and "id" in event:
@@ -161,7 +162,7 @@ async def test_what_comes_after_joining_is_told_at_once_and_what_was_before_is_n
     reader = Events(served, f"{STREAM}?severity=warning")
 
     reading = asyncio.create_task(reader.read(1))
-    await asyncio.sleep(0.5)
+    await reader.joined.wait()
     async with pool.acquire() as connection:
         await change(connection, "acme", 1, severity="info")
         await change(connection, "acme", 2)

@@ -182,6 +182,15 @@ async def test_another_tenant_sees_nothing_of_it(api: Client, connect: Connect) 
     assert (await stranger.post("/v1/subscriptions", json={**HOOK, "id": "desk"})).status_code == 201
 
 
+async def test_under_one_key_one_message_is_sent_to_see_whether_it_arrives(api: Client, pool: Pool) -> None:
+    await _made(api, id="desk")
+    headers = {"Idempotency-Key": "once"}
+    first, second = [(await api.post("/v1/subscriptions/desk/test", headers=headers)).json() for _ in range(2)]
+
+    assert first == second
+    assert await pool.fetchval("select count(*) from delivery") == 1
+
+
 async def test_deliveries_show_every_attempt_and_are_made_again_under_their_id(
     api: Client, pool: Pool, clock: Clock
 ) -> None:

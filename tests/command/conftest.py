@@ -21,9 +21,7 @@ def running() -> Iterator[Stack]:
     """The whole product on embedded engines, with the tenant acme."""
     stack = Stack(fresh_directory())
     ready = stack.start()
-    answer = httpx.post(
-        f"{ready['api']}/v1/tenants", json={"id": "acme", "clock": "event"}, headers=_auth(ready), timeout=60
-    )
+    answer = httpx.post(f"{ready['api']}/v1/tenants", json={"id": "acme", "clock": "event"}, headers=_auth(ready))
     assert answer.status_code == httpx.codes.CREATED, answer.text
     yield stack
     stack.remove()
@@ -41,9 +39,7 @@ def uptake() -> Run:
         env = {"PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
         env |= {f"UPTAKE_{name.upper()}": str(value) for name, value in settings.items()}
         command = [sys.executable, "-m", "services.cli", *(str(part) for part in arguments)]
-        return subprocess.run(
-            command, cwd=ROOT, env=env, input=text, capture_output=True, text=True, timeout=180, check=False
-        )
+        return subprocess.run(command, cwd=ROOT, env=env, input=text, capture_output=True, text=True, check=False)
 
     return run
 

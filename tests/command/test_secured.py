@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from services.settings import Settings, environment
 from tests.builders import event
 from tests.certificates import Authority
 from tests.collector import Collector, collecting
+from tests.patience import settled, wait_until
 from tests.stack import Stack
 from tests.tls_door import tls_door
 
@@ -55,12 +55,12 @@ class Secured:
 
     def post(self, path: str, body: object, *, at: str = "api", **headers: str) -> httpx.Response:
         headers |= self.headers | ({"content-type": "application/cloudevents+json"} if at == "ingest" else {})
-        return httpx.post(self.stack.ready[at] + path, json=body, headers=headers, timeout=60)
+        return httpx.post(self.stack.ready[at] + path, json=body, headers=headers)
 
     def settled(self) -> dict[str, Any]:
         """Wait until all is counted; return the status."""
         url = f"{self.stack.ready['api']}/v1/status?wait=60"
-        return httpx.get(url, headers=self.headers, timeout=120).json()
+        return settled(lambda: httpx.get(url, headers=self.headers).json())
 
     def address(self, *, host: str = "localhost", password: str = PASSWORD, ca: Path | None = None) -> str:
         """Return the URL of the database, with something wrong in it."""
@@ -94,17 +94,9 @@ class Secured:
 def ready(url: str) -> dict[str, Any]:
     """Return what a service says of its readiness; before it answers, that nothing is known."""
     try:
-        body: dict[str, Any] = httpx.get(f"{url}/readyz", timeout=5).json()
+        body: dict[str, Any] = httpx.get(f"{url}/readyz").json()
     except httpx.TransportError:
         return {"wrong": {}}
-    return body
-
-
-def until(ask: Callable[[], dict[str, Any]], holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Ask until it ``holds``; return the last answer, whether it does or not."""
-    end = time.monotonic() + 100
-    while not holds(body := ask()) and time.monotonic() < end:
-        time.sleep(0.1)
     return body
 
 
@@ -185,7 +177,7 @@ async def test_an_event_comes_through_and_the_doctor_finds_everything_well(secur
     found = await secured.examined()
 
     assert sent.status_code == httpx.codes.ACCEPTED, sent.text
-    assert (status["settled"], status["folded"]) == (True, 1)
+    assert status["folded"] == 1
     assert [one for one in found.values() if one.state == "ill"] == []
     assert found["tls"].found.startswith("that of PostgreSQL holds until ")
     assert found["kafka-tls"].found.startswith("that of Kafka holds until ")
@@ -238,7 +230,8 @@ def test_a_service_that_is_not_let_in_says_so_in_its_readiness(
     secured: Secured, home: Path, role: str, change: dict[str, str], part: str, words: str
 ) -> None:
     with secured.service(role, home / role, **change) as url:
-        body = until(lambda: ready(url), lambda body: words in body["wrong"].get(part, ""))
+        wait_until(lambda: words in ready(url)["wrong"].get(part, ""))
+        body = ready(url)
 
     assert body["ready"] is False
     assert list(body["since"]) == list(body["wrong"])

@@ -19,7 +19,7 @@ def written(rows: list[list[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.just("u"), CELL).map(list), max_size=12), st.integers(20, 80), st.integers(1, 5))
 def test_every_record_is_in_one_body_with_the_header(rows: list[list[str]], most: int, count: int) -> None:
     found = list(bodies(io.BytesIO(written(rows)), most_bytes=most, most_rows=count))

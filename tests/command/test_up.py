@@ -1,10 +1,9 @@
+import asyncio
 import contextlib
 import os
 import signal
 import socket
 import stat
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,10 @@ import httpx
 import psutil
 import pytest
 
+from services.supervisor import StartError, retry
 from tests.builders import event
 from tests.command.conftest import Run
+from tests.patience import SECONDS, wait_until
 from tests.stack import Stack
 
 
@@ -28,16 +29,9 @@ def _children(pid: int) -> dict[str, psutil.Process]:
     return found
 
 
-def _until(true: Callable[[], bool], *, seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.1)
-
-
 def _ready(ready: dict[str, Any]) -> bool:
     try:
-        return all(httpx.get(f"{ready[name]}/readyz", timeout=5).is_success for name in ("api", "ingest", "aggregator"))
+        return all(httpx.get(f"{ready[name]}/readyz").is_success for name in ("api", "ingest", "aggregator"))
     except httpx.HTTPError:
         return False
 
@@ -49,12 +43,23 @@ def _accepts(ready: dict[str, Any]) -> bool:
             f"{ready['ingest']}/v1/events",
             json=event(),
             headers={**headers, "content-type": "application/cloudevents+json"},
-            timeout=10,
         )
-        status = httpx.get(f"{ready['api']}/v1/status", params={"wait": 5}, headers=headers, timeout=10)
+        status = httpx.get(f"{ready['api']}/v1/status", params={"wait": 60}, headers=headers)
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.ACCEPTED and bool(status.json().get("settled"))
+
+
+async def test_nobody_waits_for_an_engine_whose_address_nobody_knows() -> None:
+    asked = []
+
+    async def ask() -> None:
+        asked.append("once")
+        await asyncio.open_connection("nobody.invalid", 5432)
+
+    with pytest.raises(StartError, match="it cannot be asked: "):
+        await retry("it cannot be asked", ask, (OSError,))
+    assert asked == ["once"]
 
 
 def test_one_line_says_where_everything_is_once_it_is_ready(running: Stack) -> None:
@@ -82,8 +87,8 @@ def test_what_dies_is_started_again_and_all_goes_on(running: Stack, name: str) -
 
     before.kill()
 
-    _until(lambda: (now := _children(running.pid).get(name)) is not None and now.pid != before.pid)
-    _until(lambda: _accepts(running.ready))
+    wait_until(lambda: (now := _children(running.pid).get(name)) is not None and now.pid != before.pid)
+    wait_until(lambda: _accepts(running.ready))
 
 
 def test_a_data_directory_serves_one_at_a_time(running: Stack, uptake: Run) -> None:
@@ -111,7 +116,7 @@ def test_a_stopped_stack_comes_back_with_its_data_and_a_killed_one_leaves_no_orp
     family = psutil.Process(stack.pid).children(recursive=True)
 
     assert stack.stop(signal.SIGINT) == 0
-    assert not psutil.wait_procs(family, timeout=60)[1]
+    assert not psutil.wait_procs(family, timeout=SECONDS)[1]
 
     again = stack.start()
     assert again["admin_key"] == first["admin_key"]
@@ -120,7 +125,7 @@ def test_a_stopped_stack_comes_back_with_its_data_and_a_killed_one_leaves_no_orp
 
     os.kill(stack.pid, signal.SIGKILL)
 
-    _until(lambda: not [it for it in family if it.is_running() and it.status() != psutil.STATUS_ZOMBIE])
+    wait_until(lambda: not [it for it in family if it.is_running() and it.status() != psutil.STATUS_ZOMBIE])
 
 
 def test_services_use_the_engines_that_are_named_and_the_key_that_is_given(
@@ -128,8 +133,9 @@ def test_services_use_the_engines_that_are_named_and_the_key_that_is_given(
 ) -> None:
     key = "upt_me_0123456789abcdef"
 
-    ready = stack.start(kafka=tansu.address, database=database, admin_key=key)
+    ready = stack.start(kafka=tansu.address, database=database, admin_key=key, session_ms=3000)  # Tansu waits for half
 
     assert (ready["kafka"], ready["database"], ready["admin_key"]) == (tansu.address, database, key)
     assert {"tansu", "postgres"}.isdisjoint(_children(stack.pid))
     assert httpx.get(f"{ready['api']}/v1/keys", headers={"authorization": f"Bearer {key}"}).is_success
+    assert stack.stop() == 0  # while the engines are there

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +14,11 @@ import httpx
 import yaml
 
 from tests import debian
+from tests.patience import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 DELIVERED: Final = ROOT / "deploy" / "prometheus"
 RULES: Final = DELIVERED / "rules"
-START_SECONDS: Final = 120.0
 
 
 def promtool(*arguments: object, cwd: Path = RULES) -> subprocess.CompletedProcess[str]:
@@ -38,7 +37,7 @@ class Prometheus:
         self._configure(targets, alertmanager)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._address = f"127.0.0.1:{free.getsockname()[1]}"
-        self.api = httpx.Client(base_url=f"http://{self._address}", timeout=60)
+        self.api = httpx.Client(base_url=f"http://{self._address}")
         self._process: subprocess.Popen[bytes] | None = None
 
     def _configure(self, targets: Mapping[str, str], alertmanager: str) -> None:
@@ -69,14 +68,14 @@ class Prometheus:
         ]
         with (self._home / "log").open("wb") as log:
             self._process = subprocess.Popen(command, cwd=self._home, stdout=log, stderr=log, env={})
-        end = time.monotonic() + START_SECONDS
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if self.api.get("/-/ready").is_success:
-                    return
-            if self._process.poll() is not None or time.monotonic() > end:
-                raise AssertionError((self._home / "log").read_text())
-            time.sleep(0.05)
+        wait_until(self._is_ready)
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._home / "log").read_text()
+        with contextlib.suppress(httpx.TransportError):
+            return self.api.get("/-/ready").is_success
+        return False
 
     def ask(self, question: str) -> list[dict[str, Any]]:
         """Return the series that answer ``question`` now."""
@@ -92,6 +91,6 @@ class Prometheus:
         """Stop it and delete its data."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait()
         self.api.close()
         shutil.rmtree(self._home, ignore_errors=True)

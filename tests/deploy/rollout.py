@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 
+from tests.patience import settled
 from tests.stack import Stack
 
 TENANT: Final = "acme"
@@ -28,20 +29,20 @@ DEALS: Final = 4
 
 def settings() -> dict[str, Any]:
     """Return what the stack must be told for it."""
-    return {"delivery_networks": "127.0.0.0/8"}
+    return {"delivery_networks": "127.0.0.0/8", "publish_seconds": 60}
 
 
 def tell(stack: Stack) -> None:
     """Tell it all, and wait until it is counted and judged."""
     headers = {"Authorization": f"Bearer {stack.ready['admin_key']}", "Uptake-Tenant": TENANT}
-    with httpx.Client(base_url=stack.ready["api"], headers=headers, timeout=90) as api:
+    with httpx.Client(base_url=stack.ready["api"], headers=headers) as api:
         _set_up(api)
         for batch in (list(_deals()), list(_work())):
             kind = {"Content-Type": "application/cloudevents-batch+json"}
             assert api.post(f"{stack.ready['ingest']}/v1/events", json=batch, headers=kind).status_code == 202
         letter = api.post(f"{stack.ready['ingest']}/v1/hooks/erp/open-sesame", content=b"{", headers=_JSON)
         assert letter.status_code == httpx.codes.BAD_REQUEST, letter.text
-        assert api.get("/v1/status?wait=60").json()["settled"]
+        settled(lambda: api.get("/v1/status?wait=60").json())
 
 
 _JSON: Final = {"Content-Type": "application/json"}

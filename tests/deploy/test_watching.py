@@ -13,19 +13,18 @@ import pytest
 import yaml
 
 from services.embedded import fresh_directory
-from tests.crew import until
 from tests.deploy import rollout
 from tests.deploy.prometheus import ROOT, Prometheus
 from tests.egress.receiver import Receiver
 from tests.notifier.alertmanager import Alertmanager
+from tests.patience import until, wait_until
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.debian, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.debian
 
 BOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 GUIDE = ROOT / "docs" / "guides" / "grafana.md"
 CHOSEN = {"tenant": "acme", "wave": ".+", "dimension": "team", "key": ".+", "window": "7d"}
-SECONDS = 180.0
 
 
 INSTRUMENTS = {
@@ -128,21 +127,26 @@ async def test_an_alert_on_our_health_reaches_who_is_on_duty_and_is_over_when_it
     assert (await told(receiver, "operators", name, "resolved"))["status"] == "resolved"
 
 
-async def came_to(receiver: Receiver, path: str, *words: bytes) -> bool:
+def came_to(receiver: Receiver, path: str, *words: bytes) -> bool:
     """Tell whether something with all of these ``words`` came to ``path``."""
     return any(came.line.split()[1] == path and all(word in came.body for word in words) for came in receiver.came)
 
 
 async def told(receiver: Receiver, name: str, alert: str, status: str = "firing") -> dict[str, Any]:
     """Wait until ``name`` was told of ``alert``; return what was said of it."""
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        for came in [came for came in receiver.came if came.line.split()[1] == f"/{name}"]:
-            for said in json.loads(came.body)["alerts"]:
-                if (said["labels"]["alertname"], said["status"]) == (alert, status):
-                    return dict(said)
-        await asyncio.sleep(0.2)
-    raise AssertionError(f"{name} was not told that {alert} is {status}: {[came.line for came in receiver.came]}")
+
+    def said() -> dict[str, Any] | None:
+        alerts = (
+            dict(each)
+            for came in receiver.came
+            if came.line.split()[1] == f"/{name}"
+            for each in json.loads(came.body)["alerts"]
+        )
+        return next((it for it in alerts if (it["labels"]["alertname"], it["status"]) == (alert, status)), None)
+
+    found = await until(said)
+    assert found is not None
+    return found
 
 
 async def test_emergencies_come_first_tenants_apart_and_nobody_is_accused_while_a_source_is_silent(
@@ -175,7 +179,7 @@ async def test_emergencies_come_first_tenants_apart_and_nobody_is_accused_while_
 
 async def burn(alertmanager: Alertmanager, *alerts: dict[str, Any]) -> None:
     """Let ``alerts`` burn there."""
-    async with httpx.AsyncClient(base_url=alertmanager.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=alertmanager.url) as client:
         (await client.post("/api/v2/alerts", json=alerts)).raise_for_status()
 
 
@@ -192,9 +196,8 @@ async def test_every_panel_of_every_dashboard_shows_something(stack: Stack, prom
         marks = json.loads(board.read_text()).get("annotations", {}).get("list", [])
         questions |= {f"{board.stem}: {mark['name']}": filled(mark["expr"]) for mark in marks}
 
-    missing = await answered(prometheus, questions)
+    await answered(prometheus, questions)
 
-    assert not missing
     assert len(questions) > 40
 
 
@@ -203,15 +206,12 @@ def filled(expression: str) -> str:
     return re.sub(r"\$(\w+)", lambda found: CHOSEN[found[1]], expression)
 
 
-async def answered(prometheus: Prometheus, questions: dict[str, str]) -> dict[str, str]:
-    """Wait until each of ``questions`` has an answer that is a number; return those that have none."""
-    end = time.monotonic() + SECONDS
-    left = dict(questions)
-    while left and time.monotonic() < end:
-        found = {name: await asyncio.to_thread(prometheus.ask, asked) for name, asked in left.items()}
-        left = {name: asked for name, asked in left.items() if all(each["value"][1] == "NaN" for each in found[name])}
-        await asyncio.sleep(0.5)
-    return left
+async def answered(prometheus: Prometheus, questions: dict[str, str]) -> None:
+    """Wait until each of ``questions`` has an answer that is a number."""
+    for asked in questions.values():
+        await asyncio.to_thread(
+            wait_until, lambda asked=asked: any(each["value"][1] != "NaN" for each in prometheus.ask(asked))
+        )
 
 
 async def test_every_instrument_that_others_build_on_is_there_with_its_labels(prometheus: Prometheus) -> None:

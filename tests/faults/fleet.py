@@ -7,17 +7,15 @@ import asyncio
 import importlib
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from services import child
-from tests.crew import until
 from tests.faults.nursery import SERVICES, Process, bear
-
-ATTEMPTS = 50
+from tests.patience import SECONDS, until
 
 
 def live(name: str) -> None:
@@ -56,19 +54,19 @@ class Fleet:
         started = bear(live, name, diary=self._home / f"{name}.log", state_dir=home, **own, **self._settings)
         self.crews[name].append(started)
         self.ports[started.pid] = port
-        await until(lambda: self._is_ready(name, started), 120)
+        await until(lambda: self._is_ready(name, started))
 
     async def _is_ready(self, name: str, process: Process) -> bool:
         assert process.exitcode is None, (self._home / f"{name}.log").read_text()[-2000:]
         return await ready(self.ports[process.pid])
 
-    async def replace(self, name: str, moment: Callable[[], Awaitable[bool]]) -> int | None:
+    async def replace(self, name: str, moment: Callable[[], bool]) -> int | None:
         """Start a successor of the eldest, tell that one to stop at a ``moment``, and return its exit status."""
         eldest = self.crews[name].pop(0)
         await self.start(name)
         await until(moment)
         eldest.terminate()
-        await asyncio.to_thread(eldest.join, 60)
+        await asyncio.to_thread(eldest.join, SECONDS)
         return eldest.exitcode
 
     def dismiss(self) -> None:
@@ -109,7 +107,7 @@ class Balancer:
             self._ports = [port for port, well in zip(known, found, strict=True) if well] or self._ports
             await asyncio.sleep(0.05)
 
-    async def known(self) -> bool:
+    def known(self) -> bool:
         """Tell whether anybody is ready."""
         return bool(self._ports)
 
@@ -126,19 +124,18 @@ class Client:
     """Asks again until it is answered well. ``seen`` counts what became of single attempts."""
 
     def __init__(self, seen: Counter[str], **headers: str) -> None:
-        self.http = httpx.AsyncClient(timeout=60, headers=headers)
+        self.http = httpx.AsyncClient(headers=headers)
         self._seen = seen
 
     async def ask(self, method: str, address: Any, **content: Any) -> None:
-        """Ask ``address()``; whoever got no good answer in the end has failed."""
-        for _ in range(ATTEMPTS):
-            try:
-                answer = await self.http.request(method, address(), **content)
-            except httpx.TransportError as error:
-                self._seen[f"cut: {type(error).__name__}"] += 1
-            else:
-                self._seen[str(answer.status_code)] += 1
-                if answer.is_success:
-                    return
-            await asyncio.sleep(0.1)
-        self._seen["failed"] += 1
+        """Ask ``address()`` until it answers well."""
+        await until(lambda: self._attempt(method, address(), **content))
+
+    async def _attempt(self, method: str, address: str, **content: Any) -> bool:
+        try:
+            answer = await self.http.request(method, address, **content)
+        except httpx.TransportError as error:
+            self._seen[f"cut: {type(error).__name__}"] += 1
+            return False
+        self._seen[str(answer.status_code)] += 1
+        return answer.is_success

@@ -23,8 +23,9 @@ from services.embedded import Postgres
 from services.postgres import Pool
 from tests.builders import NOON, SHARDS, add_tenant, append, enter, event
 from tests.counts import say
-from tests.crew import Crew, is_stopped, until
+from tests.crew import Crew, is_stopped
 from tests.oracle import Entry, Spell, acts, brute_force, cells, hours, kept
+from tests.patience import until
 
 pytestmark = pytest.mark.faults
 

@@ -16,8 +16,9 @@ from services import installation
 from services.postgres import Pool
 from tests.builders import NOON, SHARDS, add_tenant, append, enter, event
 from tests.counts import say
-from tests.crew import Crew, is_stopped, until
+from tests.crew import Crew, is_stopped
 from tests.oracle import Entry, Spell, acts, brute_force, cells, hours, kept
+from tests.patience import until
 
 pytestmark = pytest.mark.faults
 
@@ -82,7 +83,7 @@ async def play(pool: Pool, crew: Crew, bootstrap: str, **options: Any) -> dict[s
     """Let a first worker meet its failpoint, a second overtake it; wake the first and look."""
     await fill(pool, bootstrap)
     first = crew.hire(**options)
-    await until(lambda: _async(is_stopped(first)))
+    await until(lambda: is_stopped(first))
     crew.hire(**({"mutant": options["mutant"]} if "mutant" in options else {}))
     await until(lambda: all_seen(pool))
     if first.poll() is None:
@@ -94,17 +95,13 @@ async def wake(pool: Pool, crew: Crew, worker: Popen[bytes]) -> None:
     """Let ``worker`` end its batch and join the others again; wait until all of them have read all there is."""
     before = crew.said(worker, "took over shards")
     os.kill(worker.pid, signal.SIGCONT)
-    await until(lambda: _async(crew.said(worker, "took over shards") > before))
+    await until(lambda: crew.said(worker, "took over shards") > before)
     asked = await pool.fetchval("select clock_timestamp()")
     await until(lambda: drained_after(pool, asked))
 
 
 async def drained_after(pool: Pool, moment: datetime) -> bool:
     return not await pool.fetchval("select count(*) from position where drained_at is null or drained_at <= $1", moment)
-
-
-async def _async(value: bool) -> bool:  # noqa: FBT001 - until() takes awaitables
-    return value
 
 
 @pytest.mark.parametrize("action", ["kill", "stop"])

@@ -27,14 +27,14 @@ from tests.aggregator.evaluation import evaluated, evaluator
 from tests.aggregator.settle import TENANT, alerts_of, settle, write_facts
 from tests.aggregator.world import World, crew, later, users
 from tests.counts import say
-from tests.crew import until
 from tests.databases import Databases
 from tests.egress.receiver import Receiver, Reply
 from tests.faults.mortals import EVALUATOR, NOTIFIER, evaluate, notify
 from tests.faults.nursery import Process, bear, prepare
 from tests.notifier.desk import KEY, Clock, Desk, key, subscribe
+from tests.patience import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("JUDGES_KILLS", "6"))
 DAYS_A_KILL = 2
@@ -218,10 +218,10 @@ async def harm(pool: Pool, bench: Bench, tale: Tale, kill: int, dice: random.Ran
     async with transaction(pool) as tx:
         await write_facts(tx, tale.until(now), now)
     await asyncio.sleep(dice.random() * 0.2 if site is None else 0)
-    await until(over, 120)
+    await until(over)
     died = doomed is not None and not doomed.is_alive()
     bench.replace(who, kill)
-    await until(lambda: evaluated(pool), 120)
+    await until(lambda: evaluated(pool))
     return died
 
 
@@ -244,7 +244,7 @@ async def test_whoever_is_killed_alerts_are_those_of_a_quiet_run_and_each_is_tol
         addresses = [machines.url, people.url]
         await begin(pool, tale, addresses)
         await begin(quiet, calm, addresses)
-        await until(lambda: evaluated(pool), 120)
+        await until(lambda: evaluated(pool))
         await judge.evaluate(TENANT, later(0))
         for kill in range(KILLS):
             died += await harm(pool, bench, tale, kill, dice)
@@ -253,7 +253,7 @@ async def test_whoever_is_killed_alerts_are_those_of_a_quiet_run_and_each_is_tol
             await desk.plan()
         await leave_to_others(pool, bench)
         bench.hire_notifiers()
-        await until(lambda: all_told(pool), 120)
+        await until(lambda: all_told(pool))
 
     changes = await history(quiet)
     kinds = dict(Counter(kind for _, kind, *_ in changes))

@@ -12,13 +12,13 @@ import pytest
 from services import child, installation, migrate
 from services.embedded import Broker, Postgres, fresh_directory
 from tests.builders import SHARDS
-from tests.crew import until
 from tests.faults.fleet import live
 from tests.faults.nursery import SERVICES, bear, prepare
 from tests.ingest.service import ADMIN
 from tests.notifier.desk import KEY
+from tests.patience import SECONDS, until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.faults
 
 Wrong = dict[str, dict[str, str]]
 
@@ -51,21 +51,19 @@ class Started:
         self.processes = [
             bear(live, name, diary=home / f"{name}.log", state_dir=home, **own, **settings) for name in SERVICES
         ]
-        self.client = httpx.AsyncClient(timeout=60)
+        self.client = httpx.AsyncClient()
 
     async def ask(self, name: str, path: str, **headers: str) -> httpx.Response:
         """Ask ``name`` until it answers at all."""
-        found: list[httpx.Response] = []
 
-        async def answered() -> bool:
+        async def answer() -> list[httpx.Response]:
             try:
-                found.append(await self.client.get(f"http://127.0.0.1:{self.ports[name]}{path}", headers=headers))
+                return [await self.client.get(f"http://127.0.0.1:{self.ports[name]}{path}", headers=headers)]
             except httpx.TransportError:
                 assert all(each.exitcode is None for each in self.processes)
-            return bool(found)
+                return []
 
-        await until(answered)
-        return found[-1]
+        return (await until(answer))[0]
 
     async def wrong(self) -> Wrong:
         """Return what each says to be wrong; who says it also says since when."""
@@ -76,11 +74,13 @@ class Started:
     async def until_wrong(self, **parts: set[str]) -> Wrong:
         """Wait until it is these ``parts`` of each service that are wrong, and of the others none."""
 
-        async def so() -> bool:
-            return {name: set(each) for name, each in (await self.wrong()).items() if each} == parts
+        async def so() -> Wrong | None:
+            wrong = await self.wrong()
+            return wrong if {name: set(each) for name, each in wrong.items() if each} == parts else None
 
-        await until(so)
-        return await self.wrong()
+        found = await until(so)
+        assert found is not None
+        return found
 
     async def end(self) -> list[int | None]:
         """Stop all; return their statuses."""
@@ -88,7 +88,7 @@ class Started:
         for each in self.processes:
             each.terminate()
         for each in self.processes:
-            await asyncio.to_thread(each.join, 60)
+            await asyncio.to_thread(each.join, SECONDS)
         return [each.exitcode for each in self.processes]
 
 

@@ -24,7 +24,7 @@ HOURS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HOURS, INSTANTS)
 def test_the_next_morning_is_the_first_instant_at_which_somebody_may_be_reached_again(
     hours: Hours, now: datetime
@@ -39,7 +39,7 @@ def test_the_next_morning_is_the_first_instant_at_which_somebody_may_be_reached_
     assert hours.open_at(now) or not any(map(hours.open_at, between))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HOURS, INSTANTS, st.integers(0, 10 * 24 * 60))
 def test_every_morning_lies_in_exactly_one_of_the_spans_that_are_looked_at(
     hours: Hours, start: datetime, minutes: int

@@ -71,7 +71,7 @@ STATES = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STATES)
 def test_whatever_happens_to_an_alert_nobody_is_told_the_same_twice_and_an_end_follows_an_opening(
     story: list[tuple[str, str, str | None, bool, bool]],
@@ -148,7 +148,7 @@ def test_what_is_critical_waits_at_night_and_is_held_for_a_moment_by_day() -> No
     assert (by_day.due_at, by_day.counted) == (MONDAY + HOLD, True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 6), st.integers(0, 12), st.integers(0, 4), st.integers(0, 12))
 def test_nobody_is_interrupted_more_often_than_the_budget_allows(
     day: int, week: int, most: int, most_week: int

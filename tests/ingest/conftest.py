@@ -65,7 +65,9 @@ async def house(
 ) -> AsyncIterator[Ingest]:
     """The shared service. At the end its log holds no traceback: no input made it stumble."""
     await installation.make_topics(house_database, house_broker.address, partitions=SHARDS, replication=1)
-    service = Ingest(tmp_path_factory.mktemp("house"), kafka=house_broker.address, database=house_database)
+    service = Ingest(
+        tmp_path_factory.mktemp("house"), kafka=house_broker.address, database=house_database, publish_seconds=60
+    )
     service.start()
     yield service
     assert service.stop() == 0

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.topics import EVENTS
 from services import child, postgres, sealing
+from tests.log import everything
+from tests.patience import SECONDS, until, wait_until
 
 ROOT = Path(__file__).parents[2]
 BATCH = "application/cloudevents-batch+json"
@@ -120,18 +121,21 @@ class Ingest:
             self.process = child.start(
                 [sys.executable, "-m", self._module], env=self._env, output=log, at_parents_end=signal.SIGKILL
             )
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise AssertionError(f"ingest ended with {self.process.returncode}:\n{self.log}")
-            if child.listening(self.port) and (not ready or self.wrong() == {}):
-                return self
-            time.sleep(0.05)
-        raise AssertionError(f"ingest is not ready: {self.wrong()}\n{self.log}")
+        wait_until(lambda: self._listens() and (not ready or self.is_ready()))
+        return self
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"ingest ended with {self.process.returncode}:\n{self.log}"
+        return child.listening(self.port)
+
+    def is_ready(self) -> bool:
+        """Tell whether nothing keeps it from being ready."""
+        return self.wrong() == {}
 
     def wrong(self) -> dict[str, str]:
         """Return what keeps it from being ready."""
-        answer = httpx.get(f"{self.url}/readyz", timeout=30)
+        answer = httpx.get(f"{self.url}/readyz")
         assert answer.status_code == (503 if answer.json()["wrong"] else 200)
         return answer.json()["wrong"]
 
@@ -146,7 +150,7 @@ class Ingest:
 
     def metrics(self) -> dict[str, float]:
         """Return its metrics, by name with labels."""
-        lines = httpx.get(f"{self.url}/metrics", timeout=30).text.splitlines()
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
     def post(self, body: Any, *, headers: Mapping[str, str] | None = None, **options: Any) -> httpx.Response:
@@ -154,20 +158,20 @@ class Ingest:
         kind = BATCH if isinstance(body, list) else SINGLE
         content = body if isinstance(body, bytes) else json.dumps(body)
         sent = {"content-type": kind, **ACME_HEADERS, **(headers or {})}
-        return httpx.post(f"{self.url}/v1/events", content=content, headers=sent, timeout=60, **options)
+        return httpx.post(f"{self.url}/v1/events", content=content, headers=sent, **options)
 
     def deliver(self, path: str, body: Any = b"", **options: Any) -> httpx.Response:
         """Deliver ``body`` (JSON-encoded unless bytes) to ``/v1/hooks/`` + ``path`` as a CRM does."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx.post(f"{self.url}/v1/hooks/{path}", content=content, timeout=60, **options)
+        return httpx.post(f"{self.url}/v1/hooks/{path}", content=content, **options)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it as an operator does; return its exit status."""
         assert self.process is not None
-        return child.end(self.process, number, seconds=60)
+        return child.end(self.process, number, seconds=SECONDS)
 
 
-async def exchange(port: int, *pieces: bytes | float, read_for: float = 12.0) -> tuple[list[int], bytes, float]:
+async def exchange(port: int, *pieces: bytes | float, read_for: float = SECONDS) -> tuple[list[int], bytes, float]:
     """Send ``pieces`` (a number is a pause) on a bare socket; return statuses, all that came back, and seconds taken.
 
     Reading ends when the other side closes, or after ``read_for`` seconds.
@@ -210,24 +214,14 @@ def head(method: str = "POST", path: str = "/v1/events", version: str = "1.1", h
     return "\r\n".join(lines).encode() + b"\r\n"
 
 
-async def on_the_log(
-    bootstrap: str, *, partitions: int, seconds: float = 60, at_least: int = 0, containing: bytes = b""
-) -> list[Any]:
+async def on_the_log(bootstrap: str, *, at_least: int = 0, containing: bytes = b"") -> list[Any]:
     """Return the records on the events topic that are ``containing`` something, waiting for ``at_least`` of them."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(EVENTS, number) for number in range(partitions)])
-        found: list[Any] = []
-        silent = 0
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and (silent < 3 or len(found) < at_least):
-            taken = await consumer.getmany(timeout_ms=300)
-            silent = 0 if taken else silent + 1
-            found += [record for records in taken.values() for record in records if containing in record.value]
-        return found
-    finally:
-        await consumer.stop()
+
+    async def found() -> list[Any] | None:
+        records = [record for record in await everything(bootstrap, EVENTS) if containing in record.value]
+        return [records] if len(records) >= at_least else None
+
+    return (await until(found))[0]
 
 
 def encoded(data: object) -> str:

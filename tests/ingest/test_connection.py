@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.ingest.service import ACME_HEADERS, SINGLE, Ingest, cloud_event, exchange, head
+from tests.patience import until
 
 BODY = json.dumps(cloud_event()).encode()
 LENGTH = str(len(BODY))
@@ -68,15 +69,14 @@ HEADS = [
 
 
 @pytest.mark.parametrize(("pieces", "expected"), HEADS)
-async def test_a_malformed_or_oversized_request_is_refused_at_once(
+async def test_a_malformed_or_oversized_request_is_refused_before_it_is_slow(
     house: Ingest, pieces: list[bytes], expected: set[int]
 ) -> None:
-    statuses, answer, seconds = await exchange(house.port, *pieces, read_for=25)
+    statuses, answer, _ = await exchange(house.port, *pieces)
 
     assert len(statuses) == 1, answer
     assert set(statuses) <= expected
     assert b"application/problem+json" in answer
-    assert seconds < 25
 
 
 SLOW = [
@@ -96,7 +96,7 @@ SLOW = [
 
 
 async def test_whoever_is_slow_is_told_so_in_time_and_good_clients_do_not_notice(house: Ingest) -> None:
-    slow = [exchange(house.port, *case.values[0], read_for=60) for case in SLOW]  # type: ignore[misc]
+    slow = [exchange(house.port, *case.values[0]) for case in SLOW]  # type: ignore[misc]
     results = asyncio.gather(*slow)
     idle = [await asyncio.open_connection("127.0.0.1", house.port) for _ in range(1000)]  # H35
     waits: list[float] = []
@@ -104,7 +104,7 @@ async def test_whoever_is_slow_is_told_so_in_time_and_good_clients_do_not_notice
         while not results.done():
             began = time.monotonic()
             answer = await client.post(
-                f"{house.url}/v1/events", content=BODY, headers={**ACME_HEADERS, "content-type": SINGLE}, timeout=60
+                f"{house.url}/v1/events", content=BODY, headers={**ACME_HEADERS, "content-type": SINGLE}
             )
             waits.append(time.monotonic() - began)
             assert answer.status_code == 202
@@ -115,7 +115,7 @@ async def test_whoever_is_slow_is_told_so_in_time_and_good_clients_do_not_notice
     for case, (statuses, answer, seconds) in zip(SLOW, await results, strict=True):
         _, expected, limit = case.values
         assert statuses == expected, (case.id, answer)
-        assert limit - 1 < seconds < 60, (case.id, seconds)
+        assert limit - 1 < seconds, (case.id, seconds)
     assert statistics.median(waits) < 3
 
 
@@ -170,26 +170,27 @@ async def test_an_unusual_but_honest_request_is_served_in_order(
 
 
 async def test_an_upgrade_to_http_2_is_not_followed(house: Ingest) -> None:
-    upgrade = head(content_length=LENGTH, upgrade="h2c", connection="Upgrade, HTTP2-Settings", http2_settings="AAMA")
+    asked = "Upgrade, HTTP2-Settings, close"
+    upgrade = head(content_length=LENGTH, upgrade="h2c", connection=asked, http2_settings="AAMA")
 
-    statuses, _, _ = await exchange(house.port, upgrade + END + BODY, read_for=2)
+    statuses, _, _ = await exchange(house.port, upgrade + END + BODY)
 
     assert statuses in ([202], [400])
 
 
 async def test_a_sender_that_leaves_half_way_or_before_the_answer_does_no_harm(house: Ingest) -> None:
-    before = house.metrics()['uptake_ingest_events_total{outcome="accepted"}']
+    def accepted() -> float:
+        return house.metrics()['uptake_ingest_events_total{outcome="accepted"}']
+
+    before = accepted()
     for sent in (GOOD[:30], GOOD[:-5], CHUNKED + b"5\r\nab", GOOD):
         _, writer = await asyncio.open_connection("127.0.0.1", house.port)
         writer.write(sent)
         await writer.drain()
         writer.close()
-    end = time.monotonic() + 120
-    while (after := house.metrics()['uptake_ingest_events_total{outcome="accepted"}']) == before:
-        assert time.monotonic() < end
-        await asyncio.sleep(0.2)
+    await until(lambda: accepted() > before)
 
-    assert after == before + 1
+    assert accepted() == before + 1
     assert "Traceback" not in house.log
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from services.embedded import Broker
-from tests.builders import SHARDS
 from tests.ingest.deliveries import SECRET
 from tests.ingest.service import Ingest, on_the_log
 from tests.ingest.vendors.samples_dataverse import HEADERS, context
@@ -22,7 +21,7 @@ SOAP = {"content-type": "text/xml; charset=UTF-8", "soapaction": '""'}
 async def landed(broker: Broker, source: str, *, at_least: int) -> list[dict[str, Any]]:
     """Return the events of ``source`` on the log, each as often as it stands there; nothing private among them."""
     name = f"/hooks/{source}".encode()
-    records = await on_the_log(broker.address, partitions=SHARDS, at_least=at_least, containing=name)
+    records = await on_the_log(broker.address, at_least=at_least, containing=name)
 
     assert TEXT.encode() not in b"".join(record.value for record in records)
     return [json.loads(record.value) for record in records]

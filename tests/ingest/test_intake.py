@@ -10,8 +10,21 @@ import pytest
 from schemas.events import decode
 from services import postgres
 from services.embedded import Broker
-from tests.builders import SHARDS, add_tenant
-from tests.ingest.service import ACME, ADMIN, BATCH, NOW, SINGLE, Ingest, add_key, cloud_event, encoded, key, on_the_log
+from tests.builders import add_tenant
+from tests.ingest.service import (
+    ACME,
+    ACME_HEADERS,
+    ADMIN,
+    BATCH,
+    NOW,
+    SINGLE,
+    Ingest,
+    add_key,
+    cloud_event,
+    encoded,
+    key,
+    on_the_log,
+)
 
 BINARY = {
     "content-type": "application/json",
@@ -43,7 +56,7 @@ async def test_an_accepted_event_is_on_the_log_with_its_person_its_headers_and_t
     house: Ingest, house_broker: Broker
 ) -> None:
     answer = house.post(cloud_event("seen", tenant="globex", datacontenttype="application/json"))
-    record, *_ = await on_the_log(house_broker.address, partitions=SHARDS, at_least=1, containing=b'"event-seen"')
+    record, *_ = await on_the_log(house_broker.address, at_least=1, containing=b'"event-seen"')
 
     assert answer.status_code == 202
     assert answer.json() == {"accepted": 1, "rejected": []}
@@ -104,7 +117,7 @@ async def test_all_three_modes_make_the_same_record(house: Ingest, house_broker:
         house.post(packed),
         house.post({**event, "time": "2026-03-02T10:30:00.000+01:00"}),
     ]
-    records = await on_the_log(house_broker.address, partitions=SHARDS, at_least=5, containing=b'"event-same"')
+    records = await on_the_log(house_broker.address, at_least=5, containing=b'"event-same"')
     mine = [(record.key, record.value, record.headers) for record in records]
 
     assert [answer.status_code for answer in answers] == [202] * 5
@@ -316,6 +329,22 @@ def test_a_request_without_a_good_key_is_401_and_learns_nothing(house: Ingest, h
     assert "acme" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/logins", "/v1/replays"])
+def test_of_several_keys_or_tenants_in_one_request_none_counts(house: Ingest, path: str) -> None:
+    def post(*headers: tuple[str, str]) -> httpx.Response:
+        sent = [("content-type", SINGLE), *headers, ("authorization", f"Bearer {ADMIN}"), ("uptake-tenant", "acme")]
+        return httpx.post(f"{house.url}{path}", json=cloud_event(), headers=sent)
+
+    assert is_problem(post(("authorization", f"Bearer {key('nobody01')}")), 401)
+    assert is_problem(post(("uptake-tenant", "globex")), 400)
+
+
+def test_what_else_stands_twice_in_a_head_does_not_matter(house: Ingest) -> None:
+    sent = [("content-type", SINGLE), *ACME_HEADERS.items(), ("via", "1.1 one"), ("via", "1.1 two")]
+
+    assert httpx.post(f"{house.url}/v1/events", json=cloud_event(), headers=sent).status_code == 202
+
+
 def test_a_key_in_the_query_opens_and_is_never_logged(house: Ingest) -> None:
     opened = house.post(cloud_event(), headers={"authorization": ""}, params={"access_token": ACME})
     refused = house.post(cloud_event(), headers={"authorization": ""}, params={"access_token": ACME + "x"})
@@ -409,7 +438,16 @@ def test_the_documentation_describes_the_intake(house: Ingest) -> None:
     assert {SINGLE, BATCH} <= set(intake["requestBody"]["content"])
     assert "<code>/v1/events</code>" in httpx.get(f"{house.url}/docs").text
     assert httpx.get(f"{house.url}/healthz").json() == {"alive": True}
-    assert is_problem(httpx.post(f"{house.url}/healthz"), 405)
+    assert is_problem(refused := httpx.post(f"{house.url}/healthz"), 405)
+    assert refused.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/nowhere"])
+def test_head_is_answered_like_get_without_a_body(house: Ingest, path: str) -> None:
+    get, head = (httpx.request(method, f"{house.url}{path}") for method in ("GET", "HEAD"))
+
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert [head.headers[name] == get.headers[name] for name in ("content-type", "content-length")] == [True, True]
 
 
 def test_the_metrics_count_requests_and_events(house: Ingest) -> None:

@@ -20,10 +20,10 @@ from services import installation, postgres
 from services.embedded import Broker
 from tests.builders import NOON, SHARDS
 from tests.counts import say
-from tests.crew import until
 from tests.ingest.deliveries import SECRET
 from tests.ingest.service import ACME_HEADERS, BATCH, Ingest, add_key, add_source, cloud_event, key, on_the_log
 from tests.ingest.test_letters import letters_of, seal_of_house
+from tests.patience import until
 
 pytestmark = pytest.mark.faults
 NEUTRAL = {"type": "crm.record.viewed", "data": {"user": "u1", "origin": "ui"}}
@@ -56,7 +56,7 @@ async def test_what_was_spooled_survives_a_kill_and_lands_once(tansu: Broker, fu
     service.start()
     try:
         await until(lambda: _is_empty(service))
-        landed = await on_the_log(tansu.address, partitions=SHARDS, at_least=30)
+        landed = await on_the_log(tansu.address, at_least=30)
         letters = await letters_of(tansu.address, await seal_of_house(furnished))
     finally:
         service.stop()
@@ -103,7 +103,7 @@ async def test_ingest_that_starts_without_kafka_takes_what_is_never_sent_again(
     assert (taken.status_code, refused.status_code) == (200, 503)
     assert int(refused.headers["retry-after"]) >= 1
     assert wrong.keys() == {"kafka"}
-    assert len(await on_the_log(tansu.address, partitions=SHARDS, at_least=1)) == 1
+    assert len(await on_the_log(tansu.address, at_least=1)) == 1
 
 
 async def test_a_full_spool_is_told_and_refuses_until_kafka_is_back(
@@ -129,7 +129,7 @@ async def test_a_full_spool_is_told_and_refuses_until_kafka_is_back(
     assert codes == [200] * taken + [503] * (30 - taken)
     assert (5 < taken < 30, full.status_code, again.status_code) == (True, 503, 200)
     assert wrong.get("spool", "is full") == "is full"
-    landed = await on_the_log(apache_kafka.address, partitions=SHARDS, at_least=taken + 1)
+    landed = await on_the_log(apache_kafka.address, at_least=taken + 1)
     assert len({decode(record.value).id for record in landed}) == taken + 1
 
 
@@ -148,7 +148,7 @@ async def test_an_end_that_is_asked_for_empties_the_spool_as_far_as_it_can(
     service.stop()
 
     assert status == 0
-    assert len(await on_the_log(tansu.address, partitions=SHARDS, at_least=1)) == 1
+    assert len(await on_the_log(tansu.address, at_least=1)) == 1
 
 
 async def test_a_tenant_that_takes_the_room_of_others_is_limited_and_others_are_not(
@@ -159,13 +159,13 @@ async def test_a_tenant_that_takes_the_room_of_others_is_limited_and_others_are_
     await add_key(connection, key("glo00001"), tenant="globex")
     await connection.close()
     service = Ingest(
-        state, kafka=tansu.address, database=furnished, max_pending_mib=1, publish_seconds=4, registry_seconds=60
+        state, kafka=tansu.address, database=furnished, max_pending_mib=1, publish_seconds=6, registry_seconds=60
     ).start()
     os.kill(tansu.pid or 0, signal.SIGSTOP)
     try:
         names = await many_names(800)
         large = [cloud_event(number, data={"fields": names}) for number in range(10)]
-        async with httpx.AsyncClient(timeout=20, headers={**ACME_HEADERS, "content-type": BATCH}) as client:
+        async with httpx.AsyncClient(headers={**ACME_HEADERS, "content-type": BATCH}) as client:
             heavy = asyncio.create_task(client.post(f"{service.url}/v1/events", json=large))
             await until(lambda: _waits(service, 400_000))
             limited = await client.post(f"{service.url}/v1/events", json=[cloud_event()])
@@ -204,12 +204,12 @@ async def test_a_source_that_sends_faster_than_it_may_is_told_when_to_come_back(
     async def post(number: int) -> httpx.Response:
         return await asyncio.to_thread(house.deliver, f"slow/{SECRET}", {**NEUTRAL, "id": f"slow-{number}"})
 
-    answers = [await post(number) for number in range(5)]
+    answers = await asyncio.gather(*(post(number) for number in range(24)))
     refused = [answer for answer in answers if answer.status_code == 429]
     spared = [await asyncio.to_thread(odoo, house, lead(number), "odoo-slow") for number in range(5)]
     await asyncio.sleep(int(refused[-1].headers["retry-after"]))
 
-    assert {answer.status_code for answer in answers[:2]}.isdisjoint({429})
+    assert len(answers) - len(refused) >= 2
     assert all(answer.headers["retry-after"] == "1" for answer in refused)
-    assert (await post(9)).status_code != 429
+    assert (await post(99)).status_code != 429
     assert {answer.status_code for answer in spared} == {200}, "Odoo never comes again: it is not sent away"

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import letters
 from schemas.fields import DEFAULT
@@ -21,10 +20,10 @@ from services.ingest.letters import delivery_of, letter_of, record_of
 from services.ingest.vendors.catalogue import VENDORS
 from services.ingest.vendors.shape import Bad
 from services.sealing import Seal
-from tests.builders import SHARDS
 from tests.ingest.deliveries import RECEIVED, SECRET, delivery, source
 from tests.ingest.service import ACME_HEADERS, Ingest, add_key, key, on_the_log
 from tests.ingest.vendors.test_every_adapter import EVERY, Make
+from tests.log import everything
 
 SEAL = Seal(bytes(32))
 TEXT = "Smith & Sons have phoned"
@@ -32,22 +31,13 @@ TEXT = "Smith & Sons have phoned"
 
 async def letters_of(bootstrap: str, seal: Seal) -> list[tuple[dict[str, str], letters.Letter, Any]]:
     """Return the letters on their topic: headers, what was sealed, and the record."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(DEAD_LETTERS, 0)])
-        found: list[Any] = []
-        while taken := await consumer.getmany(timeout_ms=700):
-            found += [record for records in taken.values() for record in records]
-    finally:
-        await consumer.stop()
     return [
         (
             {name: value.decode() for name, value in record.headers},
             letters.unpack(seal.open(record.value, letters.context(record.key.decode()))),
             record,
         )
-        for record in found
+        for record in await everything(bootstrap, DEAD_LETTERS)
     ]
 
 
@@ -189,9 +179,9 @@ async def test_a_replay_reads_a_letter_again_and_twice_is_once(house: Ingest, ho
     packed = gzip.compress(json.dumps({"letters": [letter, foreign, bad, *untimely]}).encode())
 
     sent = {**ACME_HEADERS, "content-encoding": "gzip"}
-    async with httpx.AsyncClient(timeout=20, headers=sent) as client:
+    async with httpx.AsyncClient(headers=sent) as client:
         answers = [await client.post(f"{house.url}/v1/replays", content=packed) for _ in range(2)]
-    first, second = await on_the_log(house_broker.address, partitions=SHARDS, at_least=2, containing=b'"991"')
+    first, second = await on_the_log(house_broker.address, at_least=2, containing=b'"991"')
 
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].json()["letters"] == [
@@ -215,7 +205,7 @@ async def test_a_key_of_a_person_neither_sends_nor_replays(house: Ingest, house_
     await connection.execute("update api_key set person = 'anna' where id = 'bound001'")
     await connection.close()
     sent = {"authorization": f"Bearer {bound}"}
-    async with httpx.AsyncClient(timeout=20, headers=sent) as client:
+    async with httpx.AsyncClient(headers=sent) as client:
         answer = await client.post(f"{house.url}/v1/replays", json={"letters": []})
 
     assert answer.status_code == 401
@@ -224,7 +214,7 @@ async def test_a_key_of_a_person_neither_sends_nor_replays(house: Ingest, house_
 def test_a_replay_needs_a_key_and_a_body_that_can_be_read(house: Ingest) -> None:
     def ask(body: bytes, method: str = "POST", **headers: str) -> int:
         sent = {**ACME_HEADERS, **headers}
-        return httpx.request(method, f"{house.url}/v1/replays", content=body, headers=sent, timeout=20).status_code
+        return httpx.request(method, f"{house.url}/v1/replays", content=body, headers=sent).status_code
 
     good = msgspec.json.encode({"letters": []})
     late = {"id": "x", "source": "odoo-letters", "received_at": "2026-03-02T09:00:30"}

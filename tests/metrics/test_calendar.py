@@ -36,7 +36,7 @@ ZONES = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     zone=st.sampled_from(ZONES),
     seconds=st.integers(0, 30 * 365 * 86400),

@@ -30,7 +30,7 @@ def series(told: dict[int, Cell]) -> Series:
 
 
 @given(CELLS, st.integers(-4, 101))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_day_holds_its_cell_and_the_instant_it_is_known_from(told: dict[int, Cell], offset: int) -> None:
     found, cell = series(told), told.get(offset)
 
@@ -52,7 +52,7 @@ def by_hand(trailing: int | None, combination: str, told: dict[int, Cell]) -> tu
 @pytest.mark.parametrize("code", ["M1", "M3", "M5", "M11", "M10", "M29", "M33", "M34"])
 @given(told=CELLS)
 @example(told={-1: Cell(1, 2, datetime(2026, 3, 1, tzinfo=UTC)), 0: Cell(3, 4, datetime(2026, 3, 1, tzinfo=UTC))})
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_window_holds_what_its_metric_says(code: str, told: dict[int, Cell]) -> None:
     metric = next(metric for metric in METRICS.values() if metric.code == code)
     of = metric.parameter.allowed[0] if metric.parameter and metric.parameter.allowed else None

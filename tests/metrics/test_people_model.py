@@ -139,7 +139,7 @@ acts = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(person=people, policy=policies, done=st.lists(acts, max_size=12), data=st.data())
 def test_a_contribution_is_what_the_definition_says(
     person: Person, policy: Policy, done: list[Act], data: st.DataObject
@@ -174,7 +174,7 @@ def agree(told: Contribution | None, week: Week) -> None:
     }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(person=people, policy=policies, day=near(20))
 def test_day_zero_who_is_eligible_and_the_clock_are_what_the_definition_says(
     person: Person, policy: Policy, day: date

@@ -9,16 +9,15 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
 from tests import debian
+from tests.patience import wait_until
 
 PACKAGE: Final = "prometheus-alertmanager"
-START_SECONDS: Final = 120.0
 CONFIG: Final = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 INSTALLED: Final = b"/usr/share/prometheus/alertmanager"
 CACHED: Final = b"/proc/self/cwd/share/alertmanager/"
@@ -59,14 +58,14 @@ class Alertmanager:
         ]
         with (self._home / "log").open("wb") as log:
             self._process = subprocess.Popen(command, cwd=command[0].parent, stdout=log, stderr=log, env={})
-        end = time.monotonic() + START_SECONDS
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/-/ready").is_success:
-                    return
-            if self._process.poll() is not None or time.monotonic() > end:
-                raise AssertionError((self._home / "log").read_text())
-            time.sleep(0.05)
+        wait_until(self._is_ready)
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._home / "log").read_text()
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/-/ready").is_success
+        return False
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return what burns there."""
@@ -77,5 +76,5 @@ class Alertmanager:
         """Stop it and delete its data."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait()
         shutil.rmtree(self._home, ignore_errors=True)

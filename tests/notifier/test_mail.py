@@ -137,7 +137,7 @@ def test_whoever_may_not_be_named_is_nowhere_in_a_message() -> None:
 TEXTS = st.text(max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXTS, TEXTS, TEXTS)
 def test_whatever_an_alert_is_called_it_is_text_and_nothing_else(title: str, name: str, action: str) -> None:
     made = told([item(title=title, action=action, subject_key="x")], "group")
@@ -164,7 +164,7 @@ def test_markup_in_a_title_is_shown_as_it_is() -> None:
     assert "\\[a\\]\\(http" in str(envelope(shown)).replace("\\\\", "\\")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 400))
 def test_a_card_is_never_larger_than_teams_takes(number: int) -> None:
     items = [

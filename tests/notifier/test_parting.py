@@ -8,9 +8,9 @@ from services.notifier import sender
 from services.notifier.bell import Bell
 from services.postgres import Pool
 from tests.builders import add_tenant
-from tests.crew import until
 from tests.egress.receiver import Receiver, Reply
 from tests.notifier.desk import Clock, Desk, alert, change, key, subscribe
+from tests.patience import SECONDS, until
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from tests.notifier.desk import Clock, Desk, alert, change, key, subscribe
 async def test_whoever_stops_leaves_nothing_that_others_must_wait_for(
     pool: Pool, monkeypatch: pytest.MonkeyPatch, after: float
 ) -> None:
-    monkeypatch.setattr(sender, "PARTING_SECONDS", 30 if after < 1 else 0.01)
+    monkeypatch.setattr(sender, "PARTING_SECONDS", SECONDS if after < 1 else 0.01)
     first, second, stop = Desk(pool, Clock(), seconds=7200), Desk(pool, Clock()), asyncio.Event()
     async with Receiver() as receiver, pool.acquire() as connection:
         receiver.replies = [Reply(after=after)]
@@ -29,7 +29,7 @@ async def test_whoever_stops_leaves_nothing_that_others_must_wait_for(
         await change(connection, "opened", alert("a1"))
         await first.plan()
         sending = asyncio.create_task(first.sender.run(stop, Bell()))
-        await until(lambda: _reached(receiver), 60)
+        await until(lambda: receiver.came)
         stop.set()
         await sending
         left = await connection.fetchval("select count(*) from delivery where state = 'waiting' and lease is null")
@@ -38,7 +38,3 @@ async def test_whoever_stops_leaves_nothing_that_others_must_wait_for(
     assert left == again == (0 if after < 1 else 1)
     assert len({came.headers["webhook-id"] for came in receiver.came}) == 1
     assert await pool.fetchval("select state from delivery") == "delivered"
-
-
-async def _reached(receiver: Receiver) -> bool:
-    return bool(receiver.came)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
@@ -19,6 +18,7 @@ from services.notifier.instruments import Instruments
 from services.notifier.publisher import Publisher
 from services.postgres import Pool
 from tests.builders import SHARDS, add_tenant
+from tests.log import everything
 from tests.notifier.desk import Clock, alert, change
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -41,20 +41,10 @@ async def appender(tansu: Broker, database: str) -> AsyncIterator[Appender]:
 
 
 async def _records(bootstrap: str) -> list[tuple[str, dict[str, str], dict[str, object]]]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([where := TopicPartition(ALERTS, 0)])
-        end, found = (await consumer.end_offsets([where]))[where], []
-        while await consumer.position(where) < end:
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += [
-                    (each.key.decode(), {k: v.decode() for k, v in each.headers}, json.loads(each.value))
-                    for each in records
-                ]
-        return found
-    finally:
-        await consumer.stop()
+    return [
+        (each.key.decode(), {k: v.decode() for k, v in each.headers}, json.loads(each.value))
+        for each in await everything(bootstrap, ALERTS)
+    ]
 
 
 async def test_each_change_is_on_the_topic_in_order_and_as_a_key_without_a_person_sees_it(

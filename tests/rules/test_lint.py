@@ -173,7 +173,7 @@ def mutants(draw: st.DrawFn) -> tuple[dict[str, Any], str]:
     return spec, "params" if inside else name
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(mutants())
 def test_a_mutant_that_the_schema_refuses_is_refused_with_its_place(mutant: tuple[dict[str, Any], str]) -> None:
     spec, part = mutant
@@ -189,7 +189,7 @@ def test_a_mutant_that_the_schema_refuses_is_refused_with_its_place(mutant: tupl
         assert lint(spec)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(mutants())
 def test_no_mutant_is_too_much_for_the_lint(mutant: tuple[dict[str, Any], str]) -> None:
     for pointer, reason in lint(mutant[0]):

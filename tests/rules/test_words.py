@@ -110,6 +110,7 @@ def test_every_rule_has_a_sentence_for_an_outcome(outcome: str) -> None:
         ("support-surge", "support"),
         ("champion-coverage-low", "champions"),
         ("directory-stale", "managers"),
+        ("sponsor-absent", "sponsors"),
         ("roi-not-positive", "outcome"),
     ],
 )

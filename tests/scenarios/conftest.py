@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from services.embedded import fresh_directory
-from tests.stack import CALM_MS, Stack
+from tests.stack import Stack
 
 
 @pytest.fixture(scope="session")
 def product() -> Iterator[Stack]:
     stack = Stack(fresh_directory())
     try:
-        stack.start(aggregators=2, session_ms=CALM_MS, delivery_networks="127.0.0.0/8")
+        stack.start(aggregators=2, publish_seconds=60, delivery_networks="127.0.0.0/8")
         yield stack
     finally:
         stack.remove()

@@ -1,12 +1,12 @@
 """A person is forgotten by the running product: asked for over HTTP, done by the aggregator, proven by a report."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.patience import settled, wait_until
 from tests.stack import Stack
 
 CREW = ["ada", "bo", "cy"]
@@ -27,7 +27,7 @@ class House:
 
     def call(self, method: str, path: str, *, to: str = "api", **request: Any) -> Any:
         headers = self._access | ({"content-type": "application/cloudevents-batch+json"} if to == "ingest" else {})
-        answer = httpx.request(method, self.ready[to] + path, timeout=90, headers=headers, **request)
+        answer = httpx.request(method, self.ready[to] + path, headers=headers, **request)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -45,7 +45,10 @@ class House:
             for day in range(5)
         ]
         self.call("POST", "/v1/events", to="ingest", json=events)
-        assert self.call("GET", "/v1/status?wait=60")["settled"]
+        self.settle()
+
+    def settle(self) -> None:
+        settled(lambda: self.call("GET", "/v1/status?wait=60"))
 
     def active(self) -> list[tuple[int, int]]:
         windows = self.call("GET", "/v1/windows?dimension=tenant&window=1d&from=2026-03-02&to=2026-03-06")["items"]
@@ -53,13 +56,10 @@ class House:
 
     def forget(self, user: str, mode: str) -> dict[str, Any]:
         number = self.call("DELETE", f"/v1/people/{user}?mode={mode}")["id"]
-        for _ in range(200):
-            erasure: dict[str, Any] = self.call("GET", f"/v1/erasures/{number}")
-            if erasure["state"] == "finished":
-                assert self.call("GET", "/v1/status?wait=60")["settled"]
-                return erasure
-            time.sleep(0.2)
-        raise AssertionError(erasure)
+        wait_until(lambda: self.call("GET", f"/v1/erasures/{number}")["state"] == "finished")
+        self.settle()
+        erasure: dict[str, Any] = self.call("GET", f"/v1/erasures/{number}")
+        return erasure
 
 
 @pytest.mark.parametrize(("mode", "left"), [("erase", (2, 2)), ("anonymise", (3, 3))])

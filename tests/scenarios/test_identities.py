@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from tests.patience import settled
 from tests.stack import Stack
 
 PEOPLE = [
@@ -35,8 +36,7 @@ class Acme:
 
     def settled(self) -> tuple[int, ...]:
         """Return unmapped, and licensed, active, logged_in, actions and user-days of the day, once all is counted."""
-        status = self.api.get("/v1/status?wait=30").json()
-        assert status["settled"], status
+        status = settled(lambda: self.api.get("/v1/status?wait=60").json())
         query = {"dimension": "tenant", "window": "1d", "from": "2026-03-02", "to": "2026-03-02"}
         [item] = self.api.get("/v1/windows", params=query).json()["items"]
         names = ("licensed", "active", "logged_in", "actions", "active_user_days")
@@ -45,7 +45,7 @@ class Acme:
 
 def test_several_identities_are_one_person_as_soon_as_it_is_settled(product: Stack) -> None:
     key = {"Authorization": f"Bearer {product.ready['admin_key']}", "Uptake-Tenant": "acme"}
-    with httpx.Client(base_url=product.ready["api"], headers=key, timeout=40) as api:
+    with httpx.Client(base_url=product.ready["api"], headers=key) as api:
         acme = Acme(product.ready, api)
         acme.act("anna")
         acme.act("hub-1", "crm.session.login", email="Anna@acme.example")

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.patience import settled
 from tests.stack import ROOT, Stack
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -25,7 +26,7 @@ def run(
     command = [sys.executable, "-m", "services.cli", "import", *(str(part) for part in arguments)]
     command += ["--url", ready["ingest"], "--api", ready["api"], "--key", ready["admin_key"], "--tenant", tenant]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
-    done = subprocess.run(command, cwd=ROOT, env=env, input=text, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env, input=text, capture_output=True, check=False)
     printed = done.stdout.decode().splitlines()
     return done.returncode, json.loads(printed[-1]) if printed else {}, done.stderr.decode()
 
@@ -51,7 +52,7 @@ class House:
 
     def call(self, method: str, path: str, *, to: str = "api", **request: Any) -> Any:
         request["headers"] = self._access | request.pop("headers", {})
-        answer = httpx.request(method, self.ready[to] + path, timeout=60, **request)
+        answer = httpx.request(method, self.ready[to] + path, **request)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -68,9 +69,7 @@ class House:
         self.call("POST", "/v1/events", to="ingest", content=json.dumps(event), headers=kind)
 
     def settled(self) -> dict[str, Any]:
-        status: dict[str, Any] = self.call("GET", "/v1/status?wait=30")
-        assert status["settled"]
-        return status
+        return settled(lambda: self.call("GET", "/v1/status?wait=60"))
 
     def connection(self, n: int) -> dict[str, Any]:
         self.settled()

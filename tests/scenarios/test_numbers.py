@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.patience import settled
 from tests.stack import Stack
 
 MONDAY = "2026-03-02"
@@ -19,7 +20,7 @@ MONDAY = "2026-03-02"
 @pytest.fixture
 def told(product: Stack) -> Iterator["Tell"]:
     """Return what begins a story."""
-    with httpx.Client(base_url=product.ready["api"], timeout=60) as api:
+    with httpx.Client(base_url=product.ready["api"]) as api:
         yield functools.partial(Story, product, api)
 
 
@@ -68,8 +69,11 @@ class Story:
     def now(self, at: str) -> None:
         """Let time pass until ``at``, and everything settle."""
         self.act(at, "somebody-else")
-        status = self.api.get("/v1/status?wait=60").json()
-        assert status["settled"], status
+        self.settle()
+
+    def settle(self) -> None:
+        """Let everything be counted and judged."""
+        settled(lambda: self.api.get("/v1/status?wait=60").json())
 
     def items(self, metric: str, first: str, last: str = "", **query: Any) -> list[dict[str, Any]]:
         """Return the items of a metric from a first to a last day."""
@@ -198,7 +202,7 @@ def test_two_identities_of_one_person_are_one_connected_person_after_the_merge(t
     before = story.items("access.connected_by", "2026-03-03", n=1)[0]["knowledge_time"]
 
     assert story.api.post("/v1/directory/merge", json={"user": "ann-mail", "aliases": ["ann-crm"]}).status_code == 200
-    assert story.api.get("/v1/status?wait=60").json()["settled"]
+    story.settle()
 
     [item] = story.items("access.connected_by", "2026-03-03", n=1)
     assert (item["num"], item["den"], item["state"], item["revision"]) == (1, 1, "restated", 1)
@@ -240,7 +244,7 @@ def test_an_event_that_comes_weeks_late_restates_its_week(told: Tell) -> None:
     assert story.week("adoption.weekly_rate")["state"] == "final"
 
     story.act("2026-03-04T09:00:00Z", "ben")
-    assert story.api.get("/v1/status?wait=60").json()["settled"]
+    story.settle()
 
     week = story.week("adoption.weekly_rate")
     assert (week["num"], week["den"], week["state"], week["revision"]) == (2, 2, "restated", 1)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.crew import until
 from tests.egress.receiver import Receiver
+from tests.patience import until
 from tests.scenarios.time_line import Story, follow, said, shown
 from tests.stack import Stack
 
@@ -274,18 +274,18 @@ async def test_a_manager_who_changes(told: Tell) -> None:
         mia, max_ = follow(story, "mia", of_mia), follow(story, "max", of_max)
         story.work(["cem"], "03-02..03-06")
         await asyncio.to_thread(story.until, "03-04 12:00")
-        await until(lambda: came(of_mia, 3), 90)
+        await until(lambda: came(of_mia, 3))
         before = shown(mia)
         story.work(["dan"], "03-03..03-06")
         await asyncio.to_thread(story.until, "03-04 13:00")
-        await until(lambda: came(of_mia, 4), 90)
+        await until(lambda: came(of_mia, 4))
         story.people("ann", since="03-05", team="North", manager="max")
         await asyncio.to_thread(story.until, "03-06 00:00")
-        await until(lambda: came(of_max, 1), 90)
+        await until(lambda: came(of_max, 1))
         story.work(["ann", "ben"], "03-06")
         await asyncio.to_thread(story.until, "03-06 12:00")
-        await until(lambda: came(of_mia, 7), 90)
-        await until(lambda: came(of_max, 2), 90)
+        await until(lambda: came(of_mia, 7))
+        await until(lambda: came(of_max, 2))
 
         assert said(of_mia) == {
             "ann": ["opened", "resolved: This alert has ended."],
@@ -296,5 +296,5 @@ async def test_a_manager_who_changes(told: Tell) -> None:
         assert (before, shown(mia), shown(max_)) == (["ann", "ben", "dan"], ["ben", "dan"], ["ann"])
 
 
-async def came(receiver: Receiver, number: int) -> bool:
+def came(receiver: Receiver, number: int) -> bool:
     return len(receiver.came) >= number

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from tests.egress.receiver import Receiver
+from tests.patience import settled
 
 YEAR = 2026
 SILENT = {"updated"}
@@ -44,7 +45,7 @@ class Story:
     def __init__(self, ready: dict[str, Any], name: str, **settings: Any) -> None:
         key = {"Authorization": f"Bearer {ready['admin_key']}", "Uptake-Tenant": name}
         self.name = name
-        self.api = httpx.Client(base_url=ready["api"], headers=key, timeout=90)
+        self.api = httpx.Client(base_url=ready["api"], headers=key)
         self._ingest = ready["ingest"]
         self._numbers = itertools.count(1)
         self._waiting: list[dict[str, Any]] = []
@@ -92,8 +93,7 @@ class Story:
             heard = bisect_right(self._waiting, now.isoformat(), key=lambda event: event["time"])
             self._send(self._waiting[:heard])
             del self._waiting[:heard]
-            settled = any(self.ask("GET", "/v1/status", wait=60)["settled"] for _ in range(3))
-            assert settled, self.ask("GET", "/v1/status")
+            settled(lambda: self.ask("GET", "/v1/status", wait=60))
 
     def _event(self, user: str, at: datetime, source: str, kind: str) -> dict[str, Any]:
         event = {"specversion": "1.0", "id": f"e{next(self._numbers)}", "source": source, "type": kind}
@@ -151,7 +151,7 @@ def follow(story: Story, person: str, receiver: Receiver) -> str:
 
 def shown(feed: str) -> list[str]:
     """Return whom a feed tells of."""
-    items = httpx.get(feed, timeout=60).raise_for_status().json()["items"]
+    items = httpx.get(feed).raise_for_status().json()["items"]
     return sorted(item["_uptake"]["subject"]["key"] for item in items)
 
 

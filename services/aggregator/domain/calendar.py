@@ -59,14 +59,16 @@ class Calendar:
 
     def is_working(self, day: date) -> bool:
         """Tell whether D+N counts ``day``. Without any work day in the week every day counts."""
-        if not self.working or not self.work_days:
-            return True
+        return not self.working or not self.work_days or self.is_open(day)
+
+    def is_open(self, day: date) -> bool:
+        """Tell whether people work on ``day``, however D+N is counted."""
         return day.isoweekday() in self.work_days and day not in self.holidays
 
     def is_closed(self, days: Iterable[date]) -> bool:
         """Tell whether so many of the ``days`` are holidays that whoever stays away then is not missing."""
-        usual = [day for day in days if not self.working or day.isoweekday() in self.work_days]
-        return 100 * sum(map(self.is_working, usual)) < PRESENCE * len(usual)
+        usual = [day for day in days if day.isoweekday() in self.work_days]
+        return 100 * sum(map(self.is_open, usual)) < PRESENCE * len(usual)
 
     def day_n(self, day_zero: date, n: int) -> date:
         """Return D+n: the n-th counted day after ``day_zero``."""

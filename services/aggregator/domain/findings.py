@@ -11,6 +11,10 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+REFUSED: Final = "refused"
+REFUSED_LAST: Final = "last_failed_login"
+FADING: Final = (REFUSED, REFUSED_LAST)
+"""Evidence that rests on single events. These are deleted before alerts are: unknown then, it stays as it was told."""
 _SEPARATOR: Final = "\x1f"
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.aggregator.domain.alerts import TIMED, Alert, Change, as_alert
-from services.aggregator.domain.findings import Finding, Resolution, Severity, Subject, Tier
+from services.aggregator.domain.findings import FADING, Finding, Resolution, Severity, Subject, Tier
 from services.aggregator.domain.ladder import LOUD, Ladder
 from services.aggregator.domain.scope import EVERYTHING, Scope
 from services.rules.life import ACKNOWLEDGED, OPEN, RESOLVED, SNOOZED
@@ -114,6 +114,7 @@ def _open(wanted: Alert, now: datetime, ladder: Ladder | None) -> Iterator[Chang
 def _follow(alert: Alert, wanted: Alert, now: datetime, ladder: Ladder | None) -> Iterator[Change]:
     if alert.state == RESOLVED and alert.resolution not in _OWN:
         return
+    wanted = _unfaded(wanted, alert)
     louder = _louder(wanted, alert)
     state = _state(alert, wanted, now, louder=louder)
     after = replace(wanted, state=state, **{name: getattr(alert, name) for name in _KEPT})
@@ -124,6 +125,15 @@ def _follow(alert: Alert, wanted: Alert, now: datetime, ladder: Ladder | None) -
         happened = wanted.loud_since or wanted.opened_at
         after = replace(after, loud_since=happened if ladder is None else ladder.loud_since(happened, now))
     yield from _changed(alert, after, now, ladder)
+
+
+def _unfaded(wanted: Alert, alert: Alert) -> Alert:
+    """Return ``wanted`` with what ``alert`` told and nobody knows any more."""
+    faded = [name for name in FADING if name in wanted.evidence and wanted.evidence[name] is None]
+    if not faded:
+        return wanted
+    known = {name: told for name, told in wanted.evidence.items() if name not in faded}
+    return replace(wanted, evidence=known | {name: alert.evidence[name] for name in faded if name in alert.evidence})
 
 
 def _wait(alert: Alert, now: datetime, ladder: Ladder | None) -> Iterator[Change]:

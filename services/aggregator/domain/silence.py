@@ -25,7 +25,10 @@ GONE: Final = timedelta(days=35)
 SHORT: Final = timedelta(hours=4)
 """A gap of half a working day keeps nobody from being seen in a week."""
 FILLED: Final = Fraction(1, 2)
-"""A gap counts as filled when this part of what was expected came in afterwards."""
+"""A gap counts as filled when this part of what was expected came in afterwards, and no stretch of it is silent still.
+
+So a replay in order of time, first or last things first, is waited for to its end.
+"""
 REACH: Final = timedelta(hours=WEEK_HOURS * MOST_WEEKS) + GONE + timedelta(days=1)
 """How far back the hours of a source must be known."""
 
@@ -207,30 +210,36 @@ def follow(heard: Heard, time: Time, *, since: datetime, known: Sequence[Silence
     for each in known:
         now = each
         if each.state != FILLED_UP and each.since >= since:
-            now = _settle(heard, _stand(heard, time, each, found.pop(each.since, None)))
+            left = [other for other in found.values() if _holds(each, other)]
+            now = _settle(heard, _stand(heard, time, each, left), whole=not left)
         standing.append(now)
     fresh = [each for each in found.values() if not any(_holds(other, each) for other in standing)]
     return sorted([*standing, *fresh])
 
 
-def _stand(heard: Heard, time: Time, known: Silence, found: Silence | None) -> Silence:
-    """Return how a known silence goes on: as it is found, or until it was noticed that events dated in it came."""
-    if found is not None:
-        return found._replace(opened_at=known.opened_at)
+def _stand(heard: Heard, time: Time, known: Silence, left: Sequence[Silence]) -> Silence:
+    """Return how a known silence goes on: as it is found, or until it was noticed that events dated in it came.
+
+    ``left``: what of it is found to be silent. One of which only the beginning was sent again goes on as a whole.
+    """
+    if left and left[0].since == known.since:
+        return left[0]._replace(opened_at=known.opened_at)
+    if left and left[-1].until is None:
+        return known._replace(until=None, state=SILENT)
     hours = {hour: count for hour, count in heard.hours.items() if count > 0}
     usual = Usual(hours, time, hour_of(known.since), ())
-    until = known.until or heard.now
+    until = known.until or (left[-1].until if left else None) or heard.now
     missing = sum(rate * ((stop - piece) / HOUR) for piece, stop, rate in _pieces(usual, known.since, until))
     again = known.state == OVER or _normal(heard, usual, hour_of(until))
     return known._replace(until=until, expected=max(round(missing), 1), state=OVER if again else SILENT)
 
 
-def _settle(heard: Heard, silence: Silence) -> Silence:
-    """Return the silence with what was seen of it, filled if that suffices."""
+def _settle(heard: Heard, silence: Silence, *, whole: bool) -> Silence:
+    """Return the silence with what was seen of it, filled if that suffices; ``whole``: no stretch of it is silent."""
     if silence.until is None:
         return silence
     seen = heard.events(hour_of(silence.since), hour_of(silence.until))
-    filled = silence.state == OVER and seen >= FILLED * silence.expected
+    filled = whole and silence.state == OVER and seen >= FILLED * silence.expected
     return silence._replace(seen=seen, state=FILLED_UP if filled else silence.state)
 
 

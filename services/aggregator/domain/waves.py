@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.logins import ALL, Known
+from services.aggregator.domain.own_days import OwnDays
 
 CHECKPOINTS: Final = (0, 1, 2, 3, 5, 7, 10, 14)
 """The N for which D+N is published."""
@@ -45,13 +46,21 @@ class Group(NamedTuple):
 
 
 class Straggler(NamedTuple):
-    """A person of a cohort who had not connected before the day D+2."""
+    """A person of a cohort who had not connected by the end of D+1. ``leads``: somebody reports to them.
+
+    ``refused``: when a login of theirs was refused, of each hour the last; None: that is not kept any more. ``own``:
+    their days, where these may be others than the tenant's.
+    """
 
     user: str
     team: str | None
     manager: str | None
     licensed_to: date | None
     connected_at: datetime | None
+    licensed_from: date | None = None
+    leads: bool = False
+    refused: Sequence[datetime] | None = ()
+    own: OwnDays | None = None
 
 
 class Connection(NamedTuple):
@@ -70,7 +79,7 @@ class Connection(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A wave with what is known of its cohort. ``stragglers`` may be left empty before noon of D+2.
+    """A wave with what is known of its cohort. ``stragglers`` may be left empty before the end of D+1.
 
     ``known``: how far it is known who connected.
     """

@@ -6,11 +6,15 @@ merged into another person is in no cohort: that person is.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
+from services.aggregator.domain.facts import LOGIN_FAILED
+from services.aggregator.domain.own_days import OwnDays, own_days
 from services.aggregator.domain.waves import Connection as Connected
 from services.aggregator.domain.waves import Group, Straggler, Wave
+from services.metrics.shape import Interval, Person, Policy, Spell
 from services.postgres import Connection, Row
 
 
@@ -68,7 +72,24 @@ GROUP BY c.wave, c.team, f.day
 """
 
 _STRAGGLERS: Final = """
-SELECT c.wave, c.user_id, m.team, m.manager, f.at, (
+SELECT c.wave, c.go_live, c.user_id, m.team, m.manager, f.at, m.work_days, p.calendar, p.active_from, p.active_to,
+EXISTS (
+    SELECT FROM membership o WHERE o.tenant = $1 AND o.user_id = c.user_id AND o.opted_out
+    AND (o.valid_to IS NULL OR o.valid_to > c.go_live)
+) AS opted_out, ARRAY (
+    SELECT a."first" FROM absence a WHERE a.tenant = $1 AND a.user_id = c.user_id AND a."last" >= c.go_live ORDER BY 1
+) AS away_from, ARRAY (
+    SELECT a."last" FROM absence a
+    WHERE a.tenant = $1 AND a.user_id = c.user_id AND a."last" >= c.go_live ORDER BY a."first"
+) AS away_to, EXISTS (
+    SELECT FROM membership r WHERE r.tenant = $1 AND r.manager = c.user_id AND r.kind = 'human'
+    AND r.valid_from <= c.go_live AND (r.valid_to IS NULL OR r.valid_to > c.go_live)
+) AS leads, (
+    SELECT max(l.licensed_from) FROM licence l
+    WHERE l.tenant = $1 AND l.user_id = c.user_id AND l.licensed_from <= c.go_live AND NOT EXISTS (
+        SELECT FROM licence b
+        WHERE b.tenant = $1 AND b.user_id = c.user_id AND b.licensed_to = l.licensed_from - 1)
+) AS licensed_from, (
     SELECT min(l.licensed_to) FROM licence l
     WHERE l.tenant = $1 AND l.user_id = c.user_id AND l.licensed_to >= c.go_live AND NOT EXISTS (
         SELECT FROM licence n
@@ -80,6 +101,11 @@ JOIN membership m ON m.tenant = $1 AND m.user_id = c.user_id
 JOIN person p ON p.tenant = $1 AND p.user_id = c.user_id
 {first}
 """
+
+
+Refused = Mapping[str, Sequence[datetime]] | None
+"""When logins of people were refused; None: that is not kept any more."""
+_NOBODY: Final[Mapping[str, Refused]] = MappingProxyType({})
 
 
 async def cohorts(tx: Connection, tenant: str, asked: Iterable[Wave], connected_by: str) -> dict[str, list[Group]]:
@@ -104,18 +130,85 @@ def _scopes(wave: Wave) -> list[tuple[str, date, str, str | None]]:
 
 
 async def stragglers(
-    tx: Connection, tenant: str, late: Mapping[Wave, Sequence[str]], connected_by: str
+    tx: Connection,
+    tenant: str,
+    late: Mapping[Wave, Sequence[str]],
+    policy: Policy,
+    refused: Mapping[str, Refused] = _NOBODY,
 ) -> dict[str, list[Straggler]]:
-    """Return by wave what is known of the people in ``late``, as the directory had them on the go-live day."""
+    """Return by wave what is known of the people in ``late``, as the directory had them on the go-live day.
+
+    ``refused``: of each wave of them.
+    """
     asked = [(wave.id, wave.go_live, user) for wave, users in late.items() for user in users]
     if not asked:
         return {}
-    sql = _STRAGGLERS.format(first=_FIRST.format(**_CONNECTING[connected_by]))
+    sql = _STRAGGLERS.format(first=_FIRST.format(**_CONNECTING["login" if policy.by_login else "activity"]))
     found: dict[str, list[Straggler]] = defaultdict(list)
     for row in await tx.fetch(sql, tenant, *map(list, zip(*asked, strict=True))):
-        person = Straggler(row["user_id"], row["team"], row["manager"], row["licensed_to"], row["at"])
-        found[row["wave"]].append(person)
+        wave, user, told = row["wave"], row["user_id"], refused.get(row["wave"], {})
+        found[wave].append(
+            Straggler(
+                user,
+                row["team"],
+                row["manager"],
+                min((day for day in (row["licensed_to"], row["active_to"]) if day is not None), default=None),
+                row["at"],
+                row["licensed_from"],
+                row["leads"],
+                None if told is None else told.get(user, ()),
+                _own(row, policy),
+            )
+        )
     return found
+
+
+def _own(row: Row, policy: Policy) -> OwnDays | None:
+    """Return the own days of a person; None: nothing says that they are other than everybody's."""
+    live, work_days = row["go_live"], row["work_days"]
+    late = row["active_from"] is not None and row["active_from"] > live
+    if not (late or work_days or row["calendar"] or row["opted_out"] or row["away_from"]):
+        return None
+    held = Spell(
+        Interval(date.min, None),
+        opted_out=row["opted_out"],
+        work_days=None if work_days is None else frozenset(work_days),
+    )
+    person = Person(
+        row["user_id"],
+        (held,),
+        absences=tuple(map(_until, row["away_from"], row["away_to"])),
+        calendar=row["calendar"],
+        active=Interval(row["active_from"] or date.min, None),
+    )
+    return own_days(person, policy, live)
+
+
+def _until(first: date, last: date) -> Interval:
+    return Interval(first, None if last == date.max else last + timedelta(days=1))
+
+
+_REFUSED: Final = f"""
+WITH named AS (
+    SELECT u AS user_id, u AS identity FROM unnest($2::text[]) u
+    UNION SELECT l.user_id, l.identity FROM person_link l WHERE l.tenant = $1 AND l.user_id = any($2)
+), hours AS (
+    SELECT n.user_id, max(a.at) AS at
+    FROM named n JOIN activity a ON a.tenant = $1 AND a.user_id = n.identity
+    WHERE a.at >= $3 AND a.at < $4 AND a.kind = '{LOGIN_FAILED}'
+      AND coalesce(a.environment, 'production') = 'production'
+    GROUP BY n.user_id, date_trunc('hour', a.at, $5)
+)
+SELECT user_id, array_agg(at ORDER BY at) AS times FROM hours GROUP BY user_id
+"""
+
+
+async def refused(
+    tx: Connection, tenant: str, users: Sequence[str], start: datetime, end: datetime, zone: str
+) -> dict[str, list[datetime]]:
+    """Return when logins of ``users`` were refused from ``start`` until before ``end``, of each hour the last."""
+    rows = await tx.fetch(_REFUSED, tenant, list(users), start, end, zone) if users else ()
+    return {row["user_id"]: row["times"] for row in rows}
 
 
 _CONNECTED: Final = """

@@ -8,7 +8,8 @@ from typing import Final
 from services.aggregator.domain.alerts import Alert
 from services.aggregator.domain.findings import Subject
 from services.aggregator.domain.rules.coverage import Coverage
-from services.aggregator.domain.rules.operations import Failing, Hour, Restated
+from services.aggregator.domain.rules.operations import Failing, Hour
+from services.aggregator.domain.rules.restatements import Restated
 from services.aggregator.domain.rules.tireless import Busy
 from services.aggregator.store.rebuilding import QUALIFYING
 from services.postgres import Connection
@@ -46,6 +47,11 @@ from held
 async def coverage(tx: Connection, tenant: str, today: date) -> Coverage:
     """Return how many people there are, how many champions among them, and the functions without one."""
     return Coverage(*await tx.fetchrow(_COVERAGE, tenant, today))
+
+
+async def has_sponsor(tx: Connection, tenant: str) -> bool:
+    """Return whether somebody is told in the role of the sponsor, whatever the wave."""
+    return bool(await tx.fetchval("select exists (select from contact where tenant = $1 and role = 'sponsor')", tenant))
 
 
 async def unled(tx: Connection, tenant: str, today: date) -> tuple[int, int]:
@@ -154,7 +160,7 @@ async def restated(tx: Connection, tenant: str, asked: Sequence[tuple[Subject, s
         return []
     columns = zip(*((*group, code, week) for group, code, week in asked), strict=True)
     rows = await tx.fetch(_RESTATED, tenant, *map(list, columns))
-    return [Restated(Subject(d, k), metric, day, (n, e), (m, f), at) for d, k, metric, day, n, e, m, f, at in rows]
+    return [Restated(Subject(d, k), metric, day, (n, e), (m, f), at, k) for d, k, metric, day, n, e, m, f, at in rows]
 
 
 _NAMES: Final = ", ".join(f'"{field.name}"' for field in fields(Alert))

@@ -9,17 +9,23 @@ from typing import Final
 from services.aggregator.domain.alerts import Alert, as_finding
 from services.aggregator.domain.calendar import DAY
 from services.aggregator.domain.findings import Finding, Recipient, Resolution, Subject
-from services.aggregator.domain.rules.operations import NOW_ONLY, Restated, Signals, judge_operations
+from services.aggregator.domain.rules.coverage import Sponsored
+from services.aggregator.domain.rules.operations import NOW_ONLY, Signals, judge_operations
+from services.aggregator.domain.rules.restatements import Restated
 from services.aggregator.domain.rules.series import WEEK
 from services.aggregator.domain.rules.telling import number
 from services.aggregator.domain.rules.tireless import Busy
 from services.aggregator.domain.scope import TENANT, Scope
+from services.aggregator.domain.waves import Wave
 from services.aggregator.gathering import Ground
 from services.aggregator.store import evaluation as evaluation_store
 from services.aggregator.store import lives
 from services.aggregator.store import operations as store
 from services.aggregator.watching.shape import Watched, of_waves
 from services.aggregator.watching.weeks import groups_in
+from services.metrics.baselines import nth_working_day
+from services.metrics.levels import LAUNCH_DAYS, phase_of
+from services.metrics.policy import policy_of
 from services.metrics.windows import end_of, final_at
 from services.postgres import Connection
 from services.rules.shape import Rule
@@ -38,7 +44,7 @@ async def watch(tx: Connection, ground: Ground, scope: Scope, revised: Sequence[
     rules = {
         str(rule.params.get("signal", rule.predicate)): rule
         for rule in ground.rules.values()
-        if rule.enabled and rule.predicate in {"operations", "champions"}
+        if rule.enabled and rule.predicate in {"operations", "champions", "sponsors"}
     }
     if not ground.wall:
         rules = {signal: rule for signal, rule in rules.items() if signal not in REAL}
@@ -58,7 +64,7 @@ def _asks(signal: str, scope: Scope) -> bool:
         return True
     if signal == "automation":
         return bool(scope.users)
-    return signal not in {"directory", "champions"} and (
+    return signal not in {"directory", "champions", "sponsors"} and (
         scope.holds(TENANT) if signal != "restatement" else bool(groups_in(scope))
     )
 
@@ -74,6 +80,8 @@ async def _signals(tx: Connection, ground: Ground, scope: Scope, wanted: set[str
     if "champions" in wanted:
         coverage = await store.coverage(tx, tenant, ground.calendar.day_of(ground.now))
         signals = replace(signals, coverage=coverage)
+    if "sponsors" in wanted:
+        signals = replace(signals, waves=await _sponsored(tx, ground))
     if "unmapped" in wanted:
         events, unmapped = await store.events(tx, tenant)
         signals = replace(signals, events=events, unmapped=unmapped)
@@ -89,12 +97,37 @@ async def _signals(tx: Connection, ground: Ground, scope: Scope, wanted: set[str
     return signals
 
 
+async def _sponsored(tx: Connection, ground: Ground) -> list[Sponsored]:
+    """Return the waves; where somebody stands for the sponsors of all, each has one."""
+    anybody = await store.has_sponsor(tx, ground.tenant)
+    today = ground.calendar.day_of(ground.now)
+    return [
+        Sponsored(wave.name, _phase(ground, wave, today), anybody or wave.sponsor is not None) for wave in ground.waves
+    ]
+
+
+def _phase(ground: Ground, wave: Wave, today: date) -> str:
+    if today < wave.go_live:
+        return "preparation"
+    policy = policy_of(ground.case.settings, waves=True)
+    return phase_of(today, wave.go_live, nth_working_day(wave.go_live, LAUNCH_DAYS, policy))
+
+
 async def _restated(tx: Connection, ground: Ground, revised: Sequence[tuple[Subject, str, date]]) -> list[Restated]:
-    """Return what was restated. On the event clock nobody knows when: it is told as of when the number was final."""
+    """Return what was restated of groups that were never too small to be told of.
+
+    On the event clock nobody knows when: it is told as of when the number was final.
+    """
     found = await store.restated(tx, ground.tenant, [each for each in revised if each[1] in RESTATED])
-    if ground.wall:
-        return found
-    return [each._replace(at=final_at(end_of(each.week + WEEK, ground.zones))) for each in found]
+    settings = ground.case.settings
+    return [
+        each._replace(
+            name=settings["name"] if each.group == TENANT else each.name,
+            at=each.at if ground.wall else final_at(end_of(each.week + WEEK, ground.zones)),
+        )
+        for each in found
+        if min(each.before[1], each.after[1]) >= settings["min_group"]
+    ]
 
 
 async def _tireless(tx: Connection, ground: Ground, scope: Scope, rule: Rule, signals: Signals) -> Signals:

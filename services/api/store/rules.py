@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from itertools import compress
 from typing import Any, Final, NamedTuple
 
 from schemas.statements import CODES
@@ -70,15 +71,17 @@ async def keep(connection: Connection, tenant: str, rule: str, spec: Spec | None
 
 async def data(connection: Connection, tenant: str) -> tuple[list[str], list[str]]:
     """Return all that is counted of the tenant as a whole, by code, and what its directory names of other people."""
-    codes, champions, managers = await connection.fetchrow(
+    codes, *there = await connection.fetchrow(
         f"""with recursive {CODES}
            select array(select code from codes where code is not null),
                   exists (select from membership where tenant = $1 and champion),
-                  exists (select from membership where tenant = $1 and manager is not null)""",
+                  exists (select from membership where tenant = $1 and manager is not null),
+                  exists (select from wave where tenant = $1 and sponsor is not null)
+                    or exists (select from contact where tenant = $1 and role = 'sponsor')""",
         tenant,
         EVERYBODY,
     )
-    return codes, [kind for kind, there in (("champions", champions), ("managers", managers)) if there]
+    return codes, list(compress(("champions", "managers", "sponsors"), there))
 
 
 _OWN: Final = """

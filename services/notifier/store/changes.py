@@ -1,9 +1,7 @@
 """Changes of alerts in their order, and who may see them."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Final
 
 from services.notifier.domain.shape import Change
 from services.postgres import Connection
@@ -12,39 +10,12 @@ _AFTER: Final = """
 select seq, alert, kind, state, actor, as_of, at, body, detail from alert_change
 where tenant = $1 and seq > $2 order by seq limit $3
 """
-_HOUSE: Final = """
-select id, min_group, first_day_of_week, individual_visibility, time_zone, clock,
-       (select max(newest) from tally where tenant = $1) as newest
-from tenant where id = $1
-"""
 _BEHIND: Final = """
 select t.id from tenant t left join alert_cursor r on r.tenant = t.id and r.reader = $1
 where exists (select from alert_change c where c.tenant = t.id and c.seq > coalesce(r.seq, 0)) order by t.id
 """
 _OPEN_READER: Final = "insert into alert_cursor (tenant, reader, seq) values ($1, $2, 0) on conflict do nothing"
 _TAKE_READER: Final = "select seq from alert_cursor where tenant = $1 and reader = $2 for update skip locked"
-
-
-class House(NamedTuple):
-    """What must be known of a tenant to tell anybody of it."""
-
-    id: str
-    min_group: int
-    first_day_of_week: int
-    individual_visibility: str
-    time_zone: str
-    clock: str
-    newest: datetime | None
-
-    def today(self, now: datetime) -> date:
-        """Return the tenant's day."""
-        moment = self.newest if self.clock == "event" and self.newest is not None else now
-        return moment.astimezone(ZoneInfo(self.time_zone)).date()
-
-
-async def house(tx: Connection, tenant: str) -> House:
-    """Return what must be known of ``tenant``."""
-    return House(**dict(await tx.fetchrow(_HOUSE, tenant)))
 
 
 async def after(tx: Connection, tenant: str, seq: int, most: int) -> list[Change]:

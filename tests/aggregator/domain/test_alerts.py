@@ -202,7 +202,7 @@ def told_at_once(everything: Sequence[Visit]) -> dict[str, Alert]:
     return outcome(book.alerts)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(everything=visits, data=st.data())
 def test_order_and_timing_of_arrival_leave_no_trace(everything: list[Visit], data: st.DataObject) -> None:
     arriving = data.draw(st.permutations(everything))
@@ -221,7 +221,7 @@ def test_order_and_timing_of_arrival_leave_no_trace(everything: list[Visit], dat
     assert outcome(book.alerts) == told_at_once(everything)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(everything=visits, days=st.sets(st.integers(0, 110)))
 def test_every_history_is_a_lawful_life(everything: list[Visit], days: set[int]) -> None:
     world, book = World(PEOPLE, WAVES), Book()

@@ -18,6 +18,7 @@ from tests.aggregator.world import MONDAY, World, at, crew, later, users
 
 WAVE = Wave("w", "Wave one", MONDAY)
 END = later(7 * 20)
+COUNTING = pytest.mark.parametrize("working", [True, False], ids=["D+N counts working days", "D+N counts every day"])
 
 
 def weeks(*active: int, licensed: int = 100) -> list[Week]:
@@ -203,9 +204,10 @@ def test_a_week_is_judged_two_hours_after_its_last_day() -> None:
         pytest.param(2, ["confirmed"], id="three days were worked"),
     ],
 )
-def test_who_stays_away_in_a_week_of_holidays_is_not_missing(holidays: int, tiers: list[str]) -> None:
+@COUNTING
+def test_who_stays_away_in_a_week_of_holidays_is_not_missing(holidays: int, tiers: list[str], *, working: bool) -> None:
     third = [MONDAY + timedelta(weeks=2, days=n) for n in range(7)]
-    calendar = Calendar(working=True, holidays=frozenset(third[:holidays]))
+    calendar = Calendar(working=working, holidays=frozenset(third[:holidays]))
     past = history(weeks(80, 80, 0, 80))
 
     assert [finding.tier for finding in judge_change(past, calendar, END)] == tiers
@@ -246,11 +248,14 @@ class TestDepth:
             pytest.param(1, 1, ["confirmed"], id="of four days each"),
         ],
     )
-    def test_who_does_less_in_a_shorter_week_does_not_do_less(self, first: int, third: int, tiers: list[str]) -> None:
+    @COUNTING
+    def test_who_does_less_in_a_shorter_week_does_not_do_less(
+        self, first: int, third: int, tiers: list[str], *, working: bool
+    ) -> None:
         days = [MONDAY + timedelta(days=n) for n in range(first)] + [
             MONDAY + timedelta(weeks=2, days=n) for n in range(third)
         ]
-        calendar = Calendar(working=True, holidays=frozenset(days))
+        calendar = Calendar(working=working, holidays=frozenset(days))
 
         assert [finding.tier for finding in self.play([800, 800, 400], 20, 0, calendar)] == tiers
 

@@ -45,13 +45,13 @@ def _closes(since: str, closes: int) -> bool:
     return since[-1] == "x" or (since[-1] == "c" and told.endswith("c" * closes))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(line=st.text("bc-?ix", max_size=14), opens=st.integers(1, 3), closes=st.integers(1, 3))
 def test_it_opens_and_closes_as_slices_of_the_time_line_say(line: str, opens: int, closes: int) -> None:
     assert episodes(line, opens, closes) == model(line, opens, closes)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(line=st.text("bc-?ix", max_size=12), more=st.text("bc-?ix", max_size=4))
 def test_what_comes_later_changes_no_beginning(line: str, more: str) -> None:
     before, after = episodes(line), episodes(line + more)

@@ -9,6 +9,7 @@ import pytest
 
 from services.aggregator.domain.findings import Finding, Recipient, Resolution, Severity, Subject, Tier
 from services.aggregator.domain.rules.inhibition import inhibit
+from services.rules.grammar import PREDICATES, SIGNAL_NAMES
 from services.rules.pack import DEFAULT
 from services.rules.shape import Rule
 from tests.aggregator.world import MONDAY, later
@@ -68,6 +69,12 @@ def suppressed(parent: Finding, child: Finding, now: datetime = END, rules: Mapp
             finding("user-lapsed", Subject("user", "ann"), evidence={"team": "North"}),
             True,
             id="the team for its people",
+        ),
+        pytest.param(
+            finding("adoption-drop-trailing"),
+            finding("user-lapsed", Subject("user", "ann"), evidence={"team": "North"}),
+            True,
+            id="and later on, too",
         ),
         pytest.param(
             finding(DROP),
@@ -140,5 +147,5 @@ def test_nothing_speaks_for_itself_and_nothing_is_lost() -> None:
 
 def test_every_title_can_be_told() -> None:
     for rule in DEFAULT.values():
-        names = dict.fromkeys(("group", "wave", "num", "den", "week", "base_num", "base_den", "source", "since"), 1)
-        assert rule.title.format(**names)
+        names = PREDICATES[rule.predicate].names or SIGNAL_NAMES.get(str(rule.params.get("signal")), ())
+        assert rule.title.format(**dict.fromkeys(names, 1))

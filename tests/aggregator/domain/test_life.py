@@ -245,7 +245,7 @@ def known(now: datetime, first: Severity, raised_at: datetime | None, closed_at:
     return finding(**fields)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     course=courses,
     looks=st.sets(moments, max_size=12),

@@ -7,19 +7,21 @@ import pytest
 
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Resolution, Subject
-from services.aggregator.domain.rules.coverage import Coverage
+from services.aggregator.domain.rules.coverage import Coverage, Sponsored
 from services.aggregator.domain.rules.operations import (
     Failing,
     Hour,
-    Restated,
     Signals,
     judge_operations,
 )
+from services.aggregator.domain.rules.restatements import Restated
 from services.aggregator.domain.rules.tireless import Busy
 from services.rules.pack import DEFAULT
 from tests.aggregator.world import MONDAY, later
 
 NOW = later(10)
+NOT_LIVE = Sponsored("Three", "preparation", named=False)
+SPONSORED, ALONE = Sponsored("One", "launch", named=True), Sponsored("Two", "stabilization-1", named=False)
 DAY = timedelta(days=1)
 
 
@@ -40,6 +42,11 @@ def judge(rule: str, now: Any = NOW, **signals: Any) -> list[Finding]:
         pytest.param("champion-coverage-low", {"coverage": Coverage(201, 2)}, True, id="fewer"),
         pytest.param("champion-coverage-low", {"coverage": Coverage(9, 3, ["support"])}, True, id="a function alone"),
         pytest.param("champion-coverage-low", {"coverage": Coverage(900, 0, ["it"])}, False, id="nobody is named"),
+        pytest.param("sponsor-absent", {"waves": [SPONSORED, ALONE]}, True, id="a live wave without a sponsor"),
+        pytest.param("sponsor-absent", {"waves": [SPONSORED, SPONSORED]}, False, id="each has one"),
+        pytest.param("sponsor-absent", {"waves": [ALONE, ALONE]}, False, id="no sponsor is named at all"),
+        pytest.param("sponsor-absent", {"waves": [SPONSORED, NOT_LIVE]}, False, id="not live"),
+        pytest.param("sponsor-absent", {"waves": [SPONSORED, ALONE._replace(phase="run")]}, False, id="after its year"),
         pytest.param("unmapped-actors", {"events": 1000, "unmapped": 20}, False, id="2 % of the events"),
         pytest.param("unmapped-actors", {"events": 1000, "unmapped": 21}, True, id="more than 2 %"),
         pytest.param("unmapped-actors", {"events": 20, "unmapped": 19}, False, id="few"),
@@ -129,12 +136,29 @@ def test_what_stands_of_days_whose_events_are_gone_ends_when_the_first_days_that
 
 def test_a_final_number_that_moved_by_more_than_five_points() -> None:
     group = Subject("team", "North")
-    moved = Restated(group, "M11", MONDAY, (80, 100), (86, 100), later(8))
+    moved = Restated(group, "M11", MONDAY, (80, 100), (86, 100), later(8), "North")
     [finding] = judge("restatement-large", restated=[moved, moved._replace(after=(85, 100), metric="M12")])
 
     assert (finding.subject, finding.closed_at) == (group, None)
+    assert finding.window == {"from": MONDAY, "to": MONDAY + 6 * DAY}, "the week it is about, by which groups hide"
     assert judge("restatement-large", later(15), restated=[moved])[0].closed_at == later(15)
-    assert judge("restatement-large", restated=[moved._replace(after=(0, 0))]) == []
+    for few in ({"after": (0, 0)}, {"after": (4, 4)}, {"before": (0, 4)}):
+        assert judge("restatement-large", restated=[moved._replace(**few)]) == []
+
+
+def test_what_was_restated_is_named_in_the_title() -> None:
+    north = Restated(Subject("team", "North"), "M11", MONDAY, (80, 100), (86, 100), later(8), "North")
+    others = [
+        north,
+        north._replace(group=Subject("tenant", "all"), name="Acme"),
+        north._replace(metric="M12"),
+        north._replace(week=MONDAY + 7 * DAY),
+    ]
+    titles = [each.title for each in judge("restatement-large", restated=others)]
+
+    assert titles[0] == "North, week of 2026-03-02: 86 % instead of 80 % (expected people who were active in the week)"
+    assert titles[1].startswith("Acme, ")
+    assert len(set(titles)) == len(others)
 
 
 def test_the_families_of_what_is_not_kept_stay_as_they_are() -> None:

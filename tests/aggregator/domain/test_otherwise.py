@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.aggregator.domain.findings import Finding
 from services.aggregator.domain.rules.series import Gap
 from services.aggregator.domain.rules.thresholds import judge_threshold
+from services.aggregator.domain.rules.weekly import metrics_of
 from services.rules.pack import DEFAULT
 from tests.aggregator.groups import WEEK, group, instant, shares, span, weeks
 from tests.aggregator.world import MONDAY
@@ -65,7 +66,7 @@ def test_a_rise_from_fewer_than_the_rule_asks_for_is_none() -> None:
     assert (opened(40), opened(41)) == (1, 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     told=st.lists(
         st.tuples(st.integers(0, 40), st.integers(28, 60), st.integers(0, 40), st.integers(28, 60)),
@@ -137,6 +138,19 @@ def test_three_of_five_are_not_fewer_than_sixty_of_a_hundred() -> None:
     [finding] = handoffs(complete, [(2, 5), None])
     assert finding.evidence["handoff_read"] == {"num": 2, "den": 5, "value": Fraction(2, 5)}
     assert handoffs([(4, 4), None], [(0, 4), None]) == [], "four deals say nothing"
+
+
+@pytest.mark.parametrize("name", ["data-quality-superficial", "data-quality-below-phase-target"])
+def test_the_score_is_never_told_without_its_placeholders(name: str) -> None:
+    cells: dict[str, Pairs] = {"M25": shares(*[60] * 3), "M26": [(9, 60), (12, 60), (1, 29)]}
+    two, three = (
+        judge_threshold(DEFAULT[name], group({code: pairs[:n] for code, pairs in cells.items()}), weeks(n)).findings[0]
+        for n in (2, 3)
+    )
+
+    assert two.evidence["placeholder_rate"] == {"num": 12, "den": 60, "value": Fraction(1, 5)}
+    assert "placeholder_rate" not in three.evidence, "of so few fields it says nothing"
+    assert metrics_of(DEFAULT[name])[1].code == "M26"
 
 
 def test_while_a_source_was_silent_nobody_is_said_not_to_have_read() -> None:

@@ -184,6 +184,36 @@ def test_a_replay_before_anything_new_comes_fills_the_gap_too() -> None:
     assert (last.state, last.since, last.until) == (FILLED_UP, TUESDAY_TEN, noticed)
 
 
+@pytest.mark.parametrize("newest_first", [False, True], ids=["in order", "the newest first"])
+def test_a_replay_that_takes_its_time_fills_the_gap_with_its_last_hour(*, newest_first: bool) -> None:
+    thursday = TUESDAY_TEN + timedelta(days=2)
+    now = thursday + 4 * HOUR
+    rest = office(now, lost=(TUESDAY_TEN, thursday))
+    missed = sorted(office(now).keys() - rest.keys(), reverse=newest_first)
+
+    def after(count: int, known: list[Silence]) -> list[Silence]:
+        hours = rest | dict.fromkeys(missed[:count], 6)
+        return follow(heard(hours, now), time_until(now), since=now - GONE, known=known)
+
+    known = after(0, [])
+    states = []
+    for count in range(len(missed) + 1):
+        known = after(count, known)
+        states.append([each.state for each in known])
+
+    assert states[:-2] == [[OVER]] * (len(missed) - 1)
+    assert states[-1] == [FILLED_UP]
+
+
+def test_a_replay_that_stops_short_while_the_source_is_silent_ends_nothing() -> None:
+    noticed, later = TUESDAY_TEN + 26 * HOUR, TUESDAY_TEN + 30 * HOUR
+    silent = follow(heard(office(TUESDAY_TEN), noticed), time_until(noticed), since=noticed - GONE, known=[])
+    replay = office(TUESDAY_TEN + 6 * HOUR)
+    once = follow(heard(replay, noticed), time_until(noticed), since=noticed - GONE, known=silent)
+
+    assert once == follow(heard(replay, later), time_until(later), since=later - GONE, known=once) == silent
+
+
 def test_a_source_that_is_late_by_habit_is_waited_for_as_long() -> None:
     day = timedelta(days=1)
     habit = [
@@ -231,7 +261,7 @@ def test_a_silence_is_let_go_of_from_where_not_all_is_unknown(
     assert found == ([] if since is None else [(before, TUESDAY_TEN + since * HOUR)])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 10_000),
     rate=st.sampled_from([0.3, 1.0, 4.0, 20.0]),
@@ -246,7 +276,7 @@ def test_people_who_work_by_chance_raise_no_alarm(seed: int, rate: float, zone: 
     assert [each for each in found(hours, now, calendar) if each.until is None] == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(start=st.integers(0, 200), length=st.integers(9, 100), rate=st.sampled_from([3, 8, 100]))
 def test_a_lost_working_day_is_found_wherever_it_lies(start: int, length: int, rate: int) -> None:
     begin = MONDAY + timedelta(days=42) + start * HOUR

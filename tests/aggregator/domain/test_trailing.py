@@ -81,7 +81,7 @@ counts = st.tuples(st.integers(0, 30), st.integers(0, 40)).map(lambda pair: Shar
 steps_of = st.lists(st.tuples(counts, st.integers(0, 9), st.integers(0, 9), st.booleans()), max_size=10)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(told=steps_of, base=counts)
 def test_the_walk_equals_its_definition(told: list[tuple[Share, int, int, bool]], base: Share) -> None:
     """An episode begins with two lossy weeks in a row or a collapse, and ends with the second calm week in a row."""

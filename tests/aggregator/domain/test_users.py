@@ -90,6 +90,15 @@ def test_the_initial_cohort_has_rules_of_its_own() -> None:
     assert finding.evidence["day_zero"] == day(7)
 
 
+def test_joiners_are_asked_for_in_the_phases_of_the_rule() -> None:
+    joined = person(waves=(WaveStart("w", MONDAY, date.min),), licences=(Interval(day(7), None),))
+    clock = Clock(Calendar(), Policy(waves=True), later(30), MONDAY)
+    late = judge_user([replace(DEFAULT[JOINER], phases=("run",))], Life(joined, []), clock)
+
+    assert late.findings == []
+    assert [(line.outcome, line.reason) for line in late.evaluations] == [(Outcome.NOT_JUDGED, "phase")]
+
+
 def test_leave_and_holidays_are_no_days_to_come_on() -> None:
     away = person(absences=(Interval(day(1), day(3)),))
 
@@ -176,7 +185,7 @@ def test_weeks_of_leave_are_no_absence() -> None:
 days_of = st.sets(st.integers(0, 70), max_size=30).map(sorted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(days=days_of, now=st.integers(1, 60), more=st.integers(0, 30))
 def test_time_that_passes_changes_no_beginning(days: list[int], now: int, more: int) -> None:
     def starts(then: int) -> dict[str, datetime]:
@@ -186,7 +195,7 @@ def test_time_that_passes_changes_no_beginning(days: list[int], now: int, more: 
     assert starts(now).items() <= starts(now + more).items()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(days=days_of, number=st.integers(0, 60), count=st.integers(1, 12))
 def test_the_nth_expected_day_is_counted_one_by_one(days: list[int], number: int, count: int) -> None:
     life = Life(person(), [day(n) for n in days])
@@ -202,7 +211,7 @@ spans = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     held=st.lists(st.tuples(spans, st.sampled_from(["human", "service"]), st.booleans()), min_size=1, max_size=3),
     licences=st.lists(spans, min_size=1, max_size=2),

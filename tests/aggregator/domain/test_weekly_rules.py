@@ -113,11 +113,32 @@ def test_meetings_of_a_month_are_taken_together() -> None:
 
 
 def test_duplicates_rise_only_against_the_weeks_before() -> None:
-    steady = threshold("duplicates-rising", "M30", shares(6, 6, 6, 6, 6))
-    [rising] = threshold("duplicates-rising", "M30", shares(6, 6, 6, 6, 9))
+    steady = threshold("duplicates-rising", "M30", shares(6, 6, 6, 6, 6, 6, 6))
+    [rising] = threshold("duplicates-rising", "M30", shares(6, 6, 6, 6, 9, 6, 6))
 
     assert steady == []
     assert rising.evidence["baseline"] == {"num": 6, "den": 100, "week": MONDAY + WEEK}
+    assert (rising.evidence["num"], rising.evidence["week"]) == (9, MONDAY + 4 * WEEK)
+
+
+def test_records_are_judged_when_all_their_duplicates_may_have_been_found() -> None:
+    young = shares(6, 6, 6, 6, 4, 9, 50)
+    found = threshold("duplicates-rising", "M30", [*young, (9, 100)])
+
+    assert threshold("duplicates-rising", "M30", young) == [], "of the two newest weeks more may be found"
+    assert [span(each) for each in found] == [(7, None)]
+    assert found[0].evidence["num"] == 9
+
+
+def test_months_too_are_of_weeks_that_have_settled() -> None:
+    params = {"metric": "dq.duplicate_rate", "at_least": 5, "window": "month", "windows": 1, "close_windows": 1}
+    monthly = replace(DEFAULT["duplicates-rising"], params=params)
+    two = [group({"M30": shares(*(9 * (n == at) for n in range(9)), den=25)}) for at in (1, 2)]
+
+    assert [[span(each) for each in judge_threshold(monthly, it, weeks(9)).findings] for it in two] == [
+        [(3, 7)],
+        [(7, None)],
+    ]
 
 
 # ---------------------------------------------------------------- beside others, and trends
@@ -218,6 +239,14 @@ def test_a_team_of_the_busier_half_with_stale_records_is_told_of() -> None:
     assert found(80, 30, 90, people=4) == [], "four people are too few, on however many days they came"
 
 
+def test_a_team_of_whom_nobody_is_expected_daily_is_busy_when_they_come_as_often_as_their_role_wants() -> None:
+    busy = rule("busy-but-stale")
+    cells = {"M10": shares(0, 0, den=0), "M12": shares(90, 90), "M27": shares(30, 30), "M11": shares(4, 4, den=5)}
+
+    [finding] = judge_busy_stale(busy, group(cells), weeks(2), {MONDAY: Told(90, 100)}).findings
+    assert finding.evidence["active_days"] == Fraction(9, 10)
+
+
 def test_the_busier_half_begins_with_the_upper_one_in_the_middle() -> None:
     told = [Told(num, 10) for num in (9, 5, 7, 8)]
 
@@ -291,7 +320,7 @@ RECORDS = ("M17", "M27", "M28", "M32", "M25")
 pairs_of_weeks = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 40)), min_size=1, max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     code=st.sampled_from((*PEOPLE, *RECORDS, "M10", "M16", "M33")),
     pairs=pairs_of_weeks,
@@ -333,7 +362,7 @@ def test_a_week_is_known_as_it_is_shown(
             assert (told.num, told.den) == (shown.num, shown.den)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(nums=st.lists(st.integers(0, 100), min_size=1, max_size=8), order=st.randoms(use_true_random=False))
 def test_the_order_in_which_numbers_arrive_leaves_no_trace(nums: list[int], order: object) -> None:
     pairs = list(enumerate(nums))

@@ -103,7 +103,7 @@ def test_covered_days_are_disjoint_and_complete(active: set[int]) -> None:
         assert sorted(listed) == sorted({d for day in active for d in range(day, day + length)})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), terms(), terms(), activities)
 def test_any_batching_and_any_directory_change_ends_in_the_brute_force_cells(
     data: st.DataObject, first: tuple[Term, ...], second: tuple[Term, ...], events: list[tuple[int, int, bool]]

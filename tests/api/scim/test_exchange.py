@@ -340,7 +340,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(resource=RESOURCES, operations=OPERATIONS, kind=st.sampled_from(["Users", "Groups"]))
 async def test_no_body_is_answered_with_a_mistake(
     provider: Provider, resource: dict[str, Any], operations: list[Any], kind: str

@@ -14,7 +14,7 @@ from services.ingest.vendors.shape import MalformedError
 from tests.ingest.deliveries import RECEIVED
 from tests.ingest.logins.exports import ROWS, TABLES, export, table
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 CELL = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), max_size=12)
 
 

@@ -63,7 +63,7 @@ def test_what_was_published_is_verified_and_becomes_events(maker: Make) -> None:
 
 @EVERY
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_text_of_a_field_reaches_the_log(maker: Make, data: st.DataObject) -> None:
     texts: list[str] = []
 
@@ -138,7 +138,7 @@ def _as_sent(made: dict[str, Any]) -> dict[str, Any]:
 
 @EVERY
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_an_adapter_made_is_judged_like_the_same_event_in_a_body(maker: Make, data: st.DataObject) -> None:
     source, delivery = data.draw(st.sampled_from(maker(plain)))
     for body in (delivery.body, *_bodies(delivery, data)):
@@ -157,7 +157,7 @@ def test_what_an_adapter_made_is_judged_like_the_same_event_in_a_body(maker: Mak
 
 @EVERY
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_that_is_sent_makes_an_adapter_stumble(maker: Make, data: st.DataObject) -> None:
     source, delivery = data.draw(st.sampled_from(maker(plain)))
     vendor = VENDORS[source.kind]

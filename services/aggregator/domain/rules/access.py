@@ -1,19 +1,21 @@
 """Launch rules: did the people of a wave come, by D+1, D+2, D+3 and D+5?
 
 Rates are compared as fractions, so exactly 70 % is not below 70 %. A checkpoint D+N is judged when its local day has
-ended; people may be asked for at noon. An episode is half-open: who connects at the instant it would open has none.
-Where it is not known who connected, nothing is judged.
+ended; people may be asked for at noon, and never before their own D+N. An episode is half-open: who connects at the
+instant it would open has none. Where it is not known who connected, nothing is judged.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from fractions import Fraction
 from itertools import groupby
 from typing import Final, NamedTuple, Self
 
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Resolution, Severity, Subject
+from services.aggregator.domain.logins import Known
+from services.aggregator.domain.rules.obstacles import last_refused, obstacles
 from services.aggregator.domain.rules.telling import Episode, Told, active, audience, finding, number, rate
 from services.aggregator.domain.waves import Rollout, Straggler, Wave
 from services.rules.pack import DEFAULT
@@ -25,9 +27,16 @@ MIN_NAMED: Final = 5
 """From here to the least cohort of a rule that says how loud it is then, it lists the people instead."""
 LAUNCH_DAYS: Final = 10
 """The launch phase is over when D+10 has ended."""
-NOT_BY: Final = 2
-"""No rule asks for single people before the day D+2."""
+NOT_BY: Final = 1
+"""Nobody is asked for, by name or by number, before D+1 has ended."""
 WORST_TEAMS: Final = 5
+
+
+class Due(NamedTuple):
+    """The instant at which somebody is asked for, and the day D+n it belongs to."""
+
+    at: datetime
+    day: date
 
 
 class Ask(NamedTuple):
@@ -42,10 +51,20 @@ class Ask(NamedTuple):
         """Return what ``rule`` asks."""
         return cls(rule, number(rule, "by"), rule.params.get("at") == "noon")
 
-    def moment(self, wave: Wave, calendar: Calendar) -> datetime:
-        """Return when it is judged."""
-        day = calendar.day_n(wave.go_live, self.by)
-        return calendar.noon_of(day) if self.noon else calendar.end_of(day)
+    def due(self, wave: Wave, calendar: Calendar) -> Due:
+        """Return when everybody is asked for."""
+        return self._on(calendar.day_n(wave.go_live, self.by), calendar)
+
+    def due_of(self, person: Straggler, wave: Wave, calendar: Calendar) -> Due | None:
+        """Return when ``person`` is asked for: by their own days, and never before everybody; None: never."""
+        due = self.due(wave, calendar)
+        if person.own is None:
+            return due
+        day = person.own.days.get(self.by)
+        return None if day is None else max(due, self._on(day, calendar))
+
+    def _on(self, day: date, calendar: Calendar) -> Due:
+        return Due(calendar.noon_of(day) if self.noon else calendar.end_of(day), day)
 
     @property
     def whole(self) -> int:
@@ -106,28 +125,33 @@ def judge_people(
 ) -> Iterator[Finding]:
     """Find the people who had not connected by noon of D+2; at the end of D+3 the same episode becomes critical."""
     for family in asks(rules):
-        opened_at = family[0].moment(rollout.wave, calendar)
-        if opened_at <= now and rollout.known.at(opened_at):
+        if family[0].due(rollout.wave, calendar).at <= now:
             yield from _judge_people(rollout, calendar, now, family)
 
 
 def _judge_people(rollout: Rollout, calendar: Calendar, now: datetime, family: Sequence[Ask]) -> Iterator[Finding]:
-    wave = rollout.wave
-    moments = [ask.moment(wave, calendar) for ask in family]
+    wave, known = rollout.wave, rollout.known
+    usual = [ask.due(wave, calendar) for ask in family]
     teams = [rollout.teams_by(calendar.day_n(wave.go_live, ask.whole)) for ask in family]
     for person in rollout.stragglers:
-        ended_at, resolution = end_of(person, calendar)
-        if ended_at is not None and ended_at <= moments[0]:
+        due = usual if person.own is None else [ask.due_of(person, wave, calendar) for ask in family]
+        first, ended_at, resolution = due[0], *end_of(person, calendar)
+        if first is None or not _asked(first, ended_at, known, now) or ended_at == first.at:
             continue
-        reached = 0
-        for place, moment in enumerate(moments[1:], start=1):
-            if moment <= now and rollout.known.at(moment) and (ended_at is None or ended_at >= moment):
-                reached = place
+        told, reached = first, 0
+        for place, each in enumerate(due):
+            if each is not None and _asked(each, ended_at, known, now):
+                told, reached = each, place
         if ended_at is not None and ended_at > now:
             ended_at = resolution = None
-        raised_at = moments[reached] if reached and family[0].rule.severity == "info" else None
-        episode = Episode(wave.go_live, moments[0], ended_at, resolution, raised_at=raised_at)
-        yield _person_finding(wave, person, calendar, family[reached], episode, teams[reached].get(person.team, (0, 0)))
+        raised_at = told.at if reached and family[0].rule.severity == "info" else None
+        episode = Episode(wave.go_live, first.at, ended_at, resolution, raised_at=raised_at)
+        yield _person_finding(wave, person, family[reached], told, episode, teams[reached].get(person.team, (0, 0)))
+
+
+def _asked(due: Due, ended_at: datetime | None, known: Known, now: datetime) -> bool:
+    """Tell whether a person who was away until ``ended_at`` was asked for, and it was known that they were away."""
+    return due.at <= now and known.at(due.at) and (ended_at is None or ended_at >= due.at)
 
 
 def end_of(person: Straggler, calendar: Calendar) -> tuple[datetime | None, Resolution | None]:
@@ -141,17 +165,20 @@ def end_of(person: Straggler, calendar: Calendar) -> tuple[datetime | None, Reso
 
 
 def _person_finding(
-    wave: Wave, person: Straggler, calendar: Calendar, ask: Ask, episode: Episode, teammates: tuple[int, int]
+    wave: Wave, person: Straggler, ask: Ask, due: Due, episode: Episode, teammates: tuple[int, int]
 ) -> Finding:
     connected, size = teammates
     told = Told(
-        window={"from": wave.go_live, "to": calendar.day_n(wave.go_live, ask.by), "n": ask.by},
+        window={"from": wave.go_live, "to": due.day, "n": ask.by},
         evidence={
             "num": 0,
             "den": 1,
             "value": Fraction(0),
             "threshold": Fraction(1),
-            "day_zero": wave.go_live,
+            "day_zero": wave.go_live if person.own is None else person.own.zero,
+            "days_since": ask.by,
+            "licence_start": person.licensed_from,
+            **last_refused(person, due.at),
             "team": person.team,
             "team_connected": {"num": connected, "den": size, "value": Fraction(connected, size) if size else None},
         },
@@ -185,6 +212,7 @@ def judge_wave(
             "threshold": checkpoint.target,
             "n": checkpoint.n,
             "missing": size - num,
+            **obstacles(rollout, calendar.end_of(day)),
             "worst_teams": [
                 {"team": team, **rate(connected, people)}
                 for team, connected, people in rollout.worst_teams(day, at_least=min_group)[:WORST_TEAMS]
@@ -224,7 +252,14 @@ def unjudged(
 ) -> Iterator[tuple[str, str]]:
     """Give (rule family, wave) of what would be judged by ``now``, were it known who connected."""
     wave = rollout.wave
-    moments = [(family[0].rule.family, family[0].moment(wave, calendar)) for family in asks(rules)]
+    own = [person for person in rollout.stragglers if person.own is not None]
+    moments = [(family[0].rule.family, family[0].due(wave, calendar).at) for family in asks(rules)]
+    moments += [
+        (family[0].rule.family, due.at)
+        for family in asks(rules)
+        for person in own
+        if (due := family[0].due_of(person, wave, calendar)) is not None
+    ]
     moments += [
         (each.rule.family, calendar.end_of(calendar.day_n(wave.go_live, each.n))) for each in checkpoints(rules)
     ]

@@ -182,7 +182,7 @@ def _too_short(rule: Rule, calendar: Calendar, base: Sequence[date], week: Seque
     """Return why holidays may explain the drop: nearly nobody was expected, or there were fewer days to do as much."""
     if calendar.is_closed(week):
         return "no_expected_people"
-    fewer = sum(map(calendar.is_working, week)) < sum(map(calendar.is_working, base))
+    fewer = sum(map(calendar.is_open, week)) < sum(map(calendar.is_open, base))
     return "short_week" if _deep(rule) and fewer else None
 
 

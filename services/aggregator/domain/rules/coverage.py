@@ -1,4 +1,4 @@
-"""Does everybody have somebody: a manager, a champion to ask, and one in every function?"""
+"""Does everybody have somebody: a manager, a champion to ask, one in every function, and each wave its sponsor?"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -15,6 +15,14 @@ class Coverage(NamedTuple):
     without: Sequence[str] = ()
 
 
+class Sponsored(NamedTuple):
+    """A wave by its name, in which phase it is, and whether somebody is its sponsor."""
+
+    wave: str
+    phase: str
+    named: bool
+
+
 def shortage(rule: Rule, coverage: Coverage | None) -> Mapping[str, object] | None:
     """Return the evidence of too few; None: there are enough, or nobody says who they are."""
     if coverage is None or not coverage.champions:
@@ -23,6 +31,15 @@ def shortage(rule: Rule, coverage: Coverage | None) -> Mapping[str, object] | No
     if coverage.champions >= needed and not coverage.without:
         return None
     return {"num": coverage.champions, "den": needed, "functions_without": list(coverage.without)}
+
+
+def unsponsored(rule: Rule, waves: Sequence[Sponsored] | None) -> Mapping[str, object] | None:
+    """Return the evidence of live waves without a sponsor; None: each has one, or nobody says who they are."""
+    if waves is None or not any(each.named for each in waves):
+        return None
+    live = [each for each in waves if not rule.phases or each.phase in rule.phases]
+    without = [each.wave for each in live if not each.named]
+    return {"num": len(without), "den": len(live), "waves_without_sponsor": without} if without else None
 
 
 def gaps(unled: int, people: int | None) -> int:

@@ -46,28 +46,31 @@ def evaluations(
         )
     for family in asks(rules):
         for ask in family:
-            if ask.moment(wave, calendar) <= now:
-                yield from _of_people(rollout, calendar, ask, found)
+            if ask.due(wave, calendar).at <= now:
+                yield from _of_people(rollout, calendar, now, ask, found)
 
 
 def _of_people(
-    rollout: Rollout, calendar: Calendar, ask: Ask, found: Mapping[tuple[str, Subject], Finding]
+    rollout: Rollout, calendar: Calendar, now: datetime, ask: Ask, found: Mapping[tuple[str, Subject], Finding]
 ) -> Iterator[Evaluation]:
-    moment = ask.moment(rollout.wave, calendar)
-    known = rollout.known.at(moment)
+    usual = ask.due(rollout.wave, calendar)
     for person in rollout.stragglers:
+        due = usual if person.own is None else ask.due_of(person, rollout.wave, calendar)
+        if due is not None and due.at > now:
+            continue
         subject = Subject("user", person.user)
+        known = due is not None and rollout.known.at(due.at)
         ended_at, _ = end_of(person, calendar)
-        breach = ended_at is None or ended_at > moment
+        breach = due is not None and (ended_at is None or ended_at > due.at)
         opened = found.get((ask.rule.family, subject)) if known and breach else None
         yield Evaluation(
             rule=ask.rule.id,
             version=ask.rule.version,
             subject=subject,
             window_from=rollout.wave.go_live,
-            window_to=calendar.day_n(rollout.wave.go_live, ask.by),
+            window_to=usual.day if due is None else due.day,
             outcome=(Outcome.OPEN if breach else Outcome.CLEAR) if known else Outcome.NOT_JUDGED,
-            reason=None if known else "source_silent",
+            reason=None if known else "source_silent" if due is not None or person.own is None else person.own.reason,
             num=int(not breach) if known else None,
             den=1,
             fingerprint=opened.fingerprint if opened else None,

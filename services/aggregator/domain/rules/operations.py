@@ -6,23 +6,22 @@ hold how it is now, an episode lasts from when the signal was first seen until i
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
 from services.aggregator.domain.calendar import Calendar
 from services.aggregator.domain.findings import Finding, Resolution, Subject
 from services.aggregator.domain.rules.change import EVALUATION_DELAY
-from services.aggregator.domain.rules.coverage import Coverage, gaps, shortage
+from services.aggregator.domain.rules.coverage import Coverage, Sponsored, gaps, shortage, unsponsored
+from services.aggregator.domain.rules.restatements import Restated, restatements
 from services.aggregator.domain.rules.telling import Episode, Told, audience, finding, number
 from services.aggregator.domain.rules.tireless import QUIET_DAYS, Busy, runs, severity
 from services.rules.shape import Rule
 
 TENANT: Final = Subject("tenant", "all")
-NOW_ONLY: Final = frozenset({"watermark", "directory", "unmapped", "deliveries", "champions"})
+NOW_ONLY: Final = frozenset({"watermark", "directory", "unmapped", "deliveries", "champions", "sponsors"})
 """The signals of which only the present is known."""
-TELLS: Final = timedelta(days=7)
-"""For so long a restatement is told of."""
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 
@@ -44,17 +43,6 @@ class Hour(NamedTuple):
     taken: int
 
 
-class Restated(NamedTuple):
-    """A number that was final and is another one now. ``at``: since when."""
-
-    group: Subject
-    metric: str
-    week: date
-    before: tuple[int, int]
-    after: tuple[int, int]
-    at: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What the tables hold. ``counted``: up to when the log is counted; ``people``: of them ``unled`` have no manager.
@@ -71,6 +59,7 @@ class Signals:
     failing: Sequence[Failing] | None = None
     real_now: datetime | None = None
     coverage: Coverage | None = None
+    waves: Sequence[Sponsored] | None = None
     hours: Sequence[Hour] = ()
     busy: Sequence[Busy] = ()
     restated: Sequence[Restated] = ()
@@ -102,6 +91,7 @@ def _looked(signal: str, signals: Signals) -> bool:
         "unmapped": signals.events,
         "deliveries": signals.failing,
         "champions": signals.coverage,
+        "sponsors": signals.waves,
     }
     return facts[signal] is not None
 
@@ -117,14 +107,15 @@ def _of(rule: Rule, signal: str, signals: Signals, calendar: Calendar, now: date
         case "deliveries":
             yield from _deliveries(rule, signals, calendar, now)
         case "champions":
-            few = shortage(rule, signals.coverage)
-            yield from () if few is None else (_signal(rule, calendar, now, few, mark=f"@{now.isoformat()}"),)
+            yield from _lacking(rule, shortage(rule, signals.coverage), calendar, now)
+        case "sponsors":
+            yield from _lacking(rule, unsponsored(rule, signals.waves), calendar, now)
         case "rejects":
             yield from _rejects(rule, signals.hours, calendar, now)
         case "automation":
             yield from _automation(rule, signals, calendar, now)
         case "restatement":
-            yield from _restatements(rule, signals.restated, calendar, now)
+            yield from restatements(rule, signals.restated, calendar, now)
 
 
 def _lasting(rule: Rule, found: Sequence[Finding], standing: Iterable[Finding], now: datetime) -> Iterator[Finding]:
@@ -166,6 +157,11 @@ def _share(rule: Rule, num: int, den: int, calendar: Calendar, now: datetime) ->
         return
     evidence = {"num": num, "den": den, "value": Fraction(num, den), "threshold": Fraction(share, 100)}
     yield _signal(rule, calendar, now, evidence, mark=f"@{now.isoformat()}")
+
+
+def _lacking(rule: Rule, evidence: Mapping[str, object] | None, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    if evidence is not None:
+        yield _signal(rule, calendar, now, evidence, mark=f"@{now.isoformat()}")
 
 
 def _deliveries(rule: Rule, signals: Signals, calendar: Calendar, now: datetime) -> Iterator[Finding]:
@@ -241,35 +237,6 @@ def _quieted(was: Finding, kept_from: datetime | None, calendar: Calendar, now: 
     return replace(was, closed_at=ended, resolution=Resolution.RECOVERED) if ended <= now else was
 
 
-def _restatements(rule: Rule, restated: Iterable[Restated], calendar: Calendar, now: datetime) -> Iterator[Finding]:
-    """Find numbers that moved by more than so many points after they were final."""
-    for each in restated:
-        if not each.before[1] or not each.after[1] or each.group.kind not in rule.subjects:
-            continue
-        moved = 100 * (Fraction(*each.after) - Fraction(*each.before))
-        if abs(moved) > number(rule, "points"):
-            evidence = {
-                "metric": each.metric,
-                "num": each.after[0],
-                "den": each.after[1],
-                "value": Fraction(*each.after),
-                "threshold": number(rule, "points"),
-                "before": {"num": each.before[0], "den": each.before[1], "value": Fraction(*each.before)},
-                "week": each.week,
-                "points": moved,
-            }
-            ended = each.at + TELLS
-            yield _signal(
-                rule,
-                calendar,
-                each.at,
-                evidence,
-                ended if ended <= now else None,
-                each.group,
-                mark=f"{each.metric}@{each.week.isoformat()}",
-            )
-
-
 def _signal(
     rule: Rule,
     calendar: Calendar,
@@ -284,7 +251,7 @@ def _signal(
     told = Told(
         window={"from": day, "to": day},
         evidence=evidence,
-        names={"group": subject.key, **{name: evidence[name] for name in ("num", "den") if name in evidence}},
+        names={},
         mark=mark,
     )
     episode = Episode(day, opened_at, ended, None if ended is None else Resolution.RECOVERED)

@@ -1,6 +1,7 @@
 """The other ways in which a rule on a share opens: a rise that another metric joins, a companion that is too low.
 
-What is not known of another way neither opens an alert nor holds it open: the share itself decides then.
+A companion that evidence names is told beside the share and decides nothing. What is not known of another way neither
+opens an alert nor holds it open: the share itself decides then.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,8 +12,8 @@ from typing import Final, NamedTuple, Protocol
 
 from services.aggregator.domain.rules.hysteresis import BETWEEN, BREACH, CLEAR, Sign
 from services.aggregator.domain.rules.series import TRAILING, Told, metric
-from services.aggregator.domain.rules.telling import number
-from services.metrics.catalogue import Metric
+from services.aggregator.domain.rules.telling import number, rate
+from services.metrics.catalogue import Metric, by_code
 from services.rules.shape import Rule
 
 RISE: Final = "rise"
@@ -97,20 +98,44 @@ class Companion:
         told = self.told[place]
         if told.reason is not None:
             return {}
-        return {self.name: {"num": told.num, "den": told.den, "value": told.share}}
+        return {self.name: rate(told.num, told.den)}
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What is counted beside the share is told, and that is all."""
+
+    name: str
+    told: Sequence[Told]
+
+    def sign(self, _place: int) -> Sign | None:
+        """Return None: it decides nothing."""
+        return None
+
+    def evidence(self, place: int) -> Mapping[str, object]:
+        """Return how much of it there was."""
+        told = self.told[place]
+        return {} if told.reason is not None else {self.name: rate(told.num, told.den)}
 
 
 def besides(rule: Rule, aim: Metric) -> Iterator[Metric]:
-    """Yield what a rule on ``aim`` needs for its other ways to open."""
+    """Yield what a rule on ``aim`` needs for its other ways to open, and to tell beside it."""
     if isinstance(joined := rule.params.get(RISE_WITH), str):
         yield metric(joined)
     if isinstance(name := rule.params.get(COMPANION), str) and name in aim.companions:
         yield companion(aim, name)
+    yield from (companion(aim, name) for name in _asides(rule, aim))
+
+
+def _asides(rule: Rule, aim: Metric) -> Iterator[str]:
+    """Yield the companions that the rule's evidence names, and that decide nothing."""
+    yield from (name for name in rule.evidence if name in aim.companions and name != rule.params.get(COMPANION))
 
 
 def companion(aim: Metric, name: str) -> Metric:
     """Return what is counted beside ``aim`` under ``name``, as a metric."""
-    return replace(aim, code=aim.companions[name], companions={}, targets={})
+    code = aim.companions[name]
+    return by_code(code) or replace(aim, code=code, companions={}, targets={})
 
 
 def ways(rule: Rule, aim: Metric, tell: Tell, weeks: Sequence[date]) -> list[Way]:
@@ -121,7 +146,7 @@ def ways(rule: Rule, aim: Metric, tell: Tell, weeks: Sequence[date]) -> list[Way
     if isinstance(name := rule.params.get(COMPANION), str) and name in aim.companions:
         limits = Limits(number(rule, "companion_below"), number(rule, "companion_closes_at"), below=True)
         found.append(Companion(name, limits, tell(companion(aim, name))))
-    return found
+    return found + [Aside(name, tell(companion(aim, name))) for name in _asides(rule, aim)]
 
 
 def together(first: Sign, others: Iterator[Sign | None]) -> Sign:

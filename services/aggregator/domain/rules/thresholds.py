@@ -1,4 +1,8 @@
-"""Rules on a share that is to be at least, or at most, so much: of a hundred, and compared as whole numbers."""
+"""Rules on a share that is to be at least, or at most, so much: of a hundred, and compared as whole numbers.
+
+Of a metric that settles only days after a week is over, each window is judged by the newest week that had settled then:
+no alert rests on a number that is still to come.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +12,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from services.aggregator.domain.rules.hysteresis import BETWEEN, OUT_OF_PHASE, Course, Sign, Walked
-from services.aggregator.domain.rules.otherwise import Limits, Way, together, ways
+from services.aggregator.domain.rules.otherwise import Limits, Way, besides, together, ways
 from services.aggregator.domain.rules.series import FEW, WEEK, Group, Time, Told, added, months, target_of
 from services.aggregator.domain.rules.telling import metric_of, number
 from services.aggregator.domain.rules.windows import Judged, Window, judge_signs, judge_windows, sign_of
@@ -20,13 +24,17 @@ NONE: Final = Told(reason=FEW)
 
 
 class _Asked(NamedTuple):
-    """A rule with what it asks of a metric. ``limits``: by phase; None: nothing is aimed at in it."""
+    """A rule with what it asks of a metric. ``limits``: by phase; None: nothing is aimed at in it.
+
+    ``late``: how many weeks later than it ends a week has settled.
+    """
 
     rule: Rule
     metric: Metric
     of: str | None
     minimum: int
     limits: Mapping[str, Limits | None]
+    late: int
 
 
 def judge_threshold(rule: Rule, group: Group, time: Time, told_from: date = date.min) -> Judged:
@@ -36,11 +44,13 @@ def judge_threshold(rule: Rule, group: Group, time: Time, told_from: date = date
         return Judged()
     of = rule.params.get("of")
     limits = {phase: _limits(rule, metric, phase) for phase in set(group.phases)}
-    asked = _Asked(rule, metric, of if isinstance(of, str) else None, max(metric.minimum, rule.minimum), limits)
+    late = -(-max(each.settles for each in (metric, *besides(rule, metric))) // WEEK.days)
+    asked = _Asked(rule, metric, of if isinstance(of, str) else None, max(metric.minimum, rule.minimum), limits, late)
     if rule.params.get("window") == "month":
         return _judge_months(asked, group, time, told_from)
     told = _told(asked, metric, group, time)
-    others = ways(rule, metric, lambda each: _enough(asked, _told(asked, each, group, time)), time.weeks)
+    settled = [week - late * WEEK for week in time.weeks]
+    others = ways(rule, metric, lambda each: _enough(asked, _told(asked, each, group, time)), settled)
     signs = [_sign(asked, group, time, place, each, others) for place, each in enumerate(told)]
     return judge_signs(
         rule,
@@ -52,13 +62,14 @@ def judge_threshold(rule: Rule, group: Group, time: Time, told_from: date = date
 
 
 def _told(asked: _Asked, metric: Metric, group: Group, time: Time) -> list[Told]:
-    """Return what is known of ``metric`` in each window; of four weeks those count in which it has settled."""
+    """Return what is known of ``metric`` when each week is judged: of the newest week, or four, that had settled."""
     of = asked.of if metric.parameter is not None else None
-    if asked.rule.params.get("window") != "28d":
-        return group.all_told(metric, time, of)
-    late = -(-metric.settles // WEEK.days)
-    ends = range(-late, len(time.weeks) - late)
-    return [group.trailing(metric, time, end, minimum=asked.minimum, of=of) if end >= 0 else NONE for end in ends]
+    ends = range(max(0, len(time.weeks) - asked.late))
+    if asked.rule.params.get("window") == "28d":
+        told = [group.trailing(metric, time, end, minimum=asked.minimum, of=of) for end in ends]
+    else:
+        told = group.all_told(metric, time, of)[: len(ends)]
+    return [NONE] * (len(time.weeks) - len(told)) + told
 
 
 def _enough(asked: _Asked, told: Sequence[Told]) -> list[Told]:
@@ -96,7 +107,7 @@ def _by_weeks(walked: Walked, ends: Sequence[int]) -> Walked:
 
 
 def _months(asked: _Asked, group: Group, time: Time, listed: Sequence[Sequence[int]]) -> Iterator[Window]:
-    all_told = group.all_told(asked.metric, time, asked.of)
+    all_told = _told(asked, asked.metric, group, time)
     for places in listed:
         told = added([all_told[at] for at in places], asked.minimum)
         made = _window(asked, group, time, places[-1], told, _sign(asked, group, time, places[-1], told))
@@ -116,14 +127,20 @@ def _window(
         phase=group.phases[place],
         limit=None if limits is None else Fraction(limits.opens, 100),
         baseline=None if base is None else {"num": base[1].num, "den": base[1].den, "week": time.weeks[base[0]]},
-        beside=dict(chain.from_iterable(other.evidence(place).items() for other in others)),
+        beside=dict(chain(_settled(asked, time, place), *(other.evidence(place).items() for other in others))),
     )
+
+
+def _settled(asked: _Asked, time: Time, place: int) -> Iterator[tuple[str, object]]:
+    """Yield of which week a number is that is told of the one at ``place``, where that is another."""
+    if asked.late and asked.rule.params.get("window", "week") == "week":
+        yield "week", time.weeks[place] - asked.late * WEEK
 
 
 def _base(asked: _Asked, group: Group, time: Time, place: int) -> tuple[int, Told] | None:
     if "over_trailing" not in asked.rule.params:
         return None
-    return group.base(asked.metric, time, place, minimum=asked.minimum)
+    return group.base(asked.metric, time, place - asked.late, minimum=asked.minimum)
 
 
 def _rose(asked: _Asked, group: Group, time: Time, place: int, told: Told) -> bool:

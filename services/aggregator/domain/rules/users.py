@@ -116,6 +116,9 @@ def _joiner(rule: Rule, life: Life, clock: Clock, zero: date) -> _Said:
     if (reason := day_of(person, policy, by, zero).reason) is not None:
         yield None, _evaluation(rule, life, zero, by, Outcome.NOT_JUDGED, reason)
         return
+    if rule.phases and phase_on(person, policy, by) not in rule.phases:
+        yield None, _evaluation(rule, life, zero, by, Outcome.NOT_JUDGED, "phase")
+        return
     absence = Absence(zero, by, first)
     found = _finding(rule, life, clock, zero, absence, clock.calendar.end_of(by), {"day_zero": zero})
     yield found, _evaluation(rule, life, zero, by, Outcome.OPEN, fingerprint=found.fingerprint)
