@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import httpx
 from services import child
 from services.leaving import Leaving
 from services.settings import Settings, inherited
+from services.waiting import is_nameless
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ async def retry(what: str, action: Callable[[], Awaitable[None]], errors: tuple[
         try:
             await action()
         except errors as error:
-            if isinstance(error, socket.gaierror) or asyncio.get_running_loop().time() > deadline:
+            if is_nameless(error) or asyncio.get_running_loop().time() > deadline:
                 raise StartError(f"{what}: {str(error) or type(error).__name__}") from error
             log.info("%s: %s; trying again", what, error)
             await asyncio.sleep(0.5)

@@ -1,7 +1,13 @@
-"""Waiting that ends when a service is told to stop."""
+"""Waiting that ends when a service is told to stop, and what need not be waited for."""
 
 import asyncio
 import contextlib
+import socket
+
+
+def is_nameless(error: BaseException) -> bool:
+    """Tell whether nobody knows the name of a machine; a name server that does not answer may know it soon."""
+    return isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

@@ -22,7 +22,7 @@ from services.aggregator.store import evaluation as evaluation_store
 from services.aggregator.store import silence as silence_store
 from services.aggregator.store.backtests import Taken
 from services.aggregator.watching.watch import watch
-from services.postgres import DATABASE_ERRORS, UNAVAILABLE, Connection, Pool, aside, transaction
+from services.postgres import DATABASE_ERRORS, OUT_OF_REACH, Connection, Pool, aside, transaction
 from services.rules.load import Days
 from services.waiting import pause
 
@@ -73,7 +73,7 @@ class Backtests:
             async with asyncio.timeout(LONGEST) as limit:
                 result = await tried_on(self._pool, taken.tenant, taken.request, self._clock())
         except Exception as error:
-            late, away = limit.expired(), isinstance(error, UNAVAILABLE)
+            late, away = limit.expired(), isinstance(error, OUT_OF_REACH)
             log.warning("a backtest of tenant %s failed: %s", taken.tenant, error, exc_info=not (late or away))
             await self._failed(taken, late=late, away=away)
         else:

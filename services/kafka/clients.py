@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NoOffsetForPartiti
 
 from services.kafka.errors import LogUnavailableError, NoSuchBrokerError, OutOfRangeError, unavailable
 from services.settings import Cluster
+from services.waiting import is_nameless
 
 log = logging.getLogger(__name__)
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # without logs there is one line: what we say of it
@@ -52,7 +53,7 @@ async def look_up(cluster: str | Cluster) -> None:
     """Ask for the addresses of the brokers.
 
     Raises:
-        NoSuchBrokerError: none has one.
+        NoSuchBrokerError: nobody knows one of any.
     """
     unknown = []
     brokers = cluster if isinstance(cluster, str) else cluster.bootstrap
@@ -60,6 +61,8 @@ async def look_up(cluster: str | Cluster) -> None:
         try:
             await asyncio.get_running_loop().getaddrinfo(host, port)
         except socket.gaierror as error:
+            if not is_nameless(error):
+                return
             unknown.append(f"{host}:{port}: {error.strerror}")
         else:
             return

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from services.aggregator.domain.findings import Evaluation, Finding, Outcome, Subject
 from services.aggregator.domain.rules import weekly
-from services.aggregator.domain.rules.composites import active_days, shifts
+from services.aggregator.domain.rules.composites import CADENCE, shifts
 from services.aggregator.domain.rules.series import WEEK, Gap, Group, Time, Told, Weekly
 from services.aggregator.domain.rules.telling import metric_of
 from services.aggregator.domain.rules.trends import Medians, median
@@ -243,10 +243,8 @@ def _medians(rule: Rule, groups: Sequence[Group], time_of: Time) -> Medians:
     alike = [group for group in groups if weekly.applies(rule, group.subject)]
     found: dict[date, Told] = {}
     for place, week in enumerate(time_of.weeks):
-        if aim is None:
-            middle = median([active_days(rule, group, time_of, place) for group in alike], upper=True)
-        else:
-            middle = median([group.told(aim, time_of, place, minimum=rule.minimum) for group in alike])
+        shares = [group.told(aim or CADENCE, time_of, place, minimum=rule.minimum) for group in alike]
+        middle = median(shares, upper=aim is None)
         if middle is not None:
             found[week] = middle
     return found

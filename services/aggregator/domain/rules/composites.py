@@ -18,25 +18,12 @@ from services.aggregator.domain.rules.windows import Judged, Window, judge_windo
 from services.metrics.catalogue import Metric
 from services.rules.shape import Rule
 
-PEOPLE: Final = metric("M11")
-ACTIVE_DAYS: Final = metric("M10")
 CADENCE: Final = metric("M12")
+"""By what teams are busy: on how many days somebody comes means little where others are not expected daily."""
 STALE: Final = metric("M27")
 NEXT_STEP: Final = metric("M28")
 SHOWN: Final = 5
 """So many of the groups that gained are named."""
-
-
-def active_days(rule: Rule, group: Group, time: Time, place: int) -> Told:
-    """Return on how many of their days the people of a group came, where they are as many as the rule asks for.
-
-    Of a group of whom nobody is expected daily: how many of them came as often as their role wants.
-    """
-    people = group.told(PEOPLE, time, place, minimum=rule.minimum)
-    if people.reason is not None:
-        return people
-    days = group.told(ACTIVE_DAYS, time, place)
-    return days if days.reason != "no_expected_people" else group.told(CADENCE, time, place)
 
 
 def judge_busy_stale(rule: Rule, group: Group, time: Time, medians: Medians, told_from: date = date.min) -> Judged:
@@ -46,27 +33,27 @@ def judge_busy_stale(rule: Rule, group: Group, time: Time, medians: Medians, tol
 
 
 def _busy(rule: Rule, group: Group, time: Time, place: int, medians: Medians) -> Window:
-    days = active_days(rule, group, time, place)
+    busy = group.told(CADENCE, time, place, minimum=rule.minimum)
     middle = medians.get(time.weeks[place])
     stale, step = group.told(STALE, time, place), group.told(NEXT_STEP, time, place)
-    if days.reason is None and middle is None:
-        days = Told(reason="missing_baseline")
-    if days.reason is None and stale.reason and step.reason:
-        days = Told(reason=stale.reason)
-    if days.reason is not None or middle is None:
-        return window(rule, group, time, place, days)
+    if busy.reason is None and middle is None:
+        busy = Told(reason="missing_baseline")
+    if busy.reason is None and stale.reason and step.reason:
+        busy = Told(reason=stale.reason)
+    if busy.reason is not None or middle is None:
+        return window(rule, group, time, place, busy)
     old = stale.reason is None and 100 * stale.num >= number(rule, "stale") * stale.den
     aimless = step.reason is None and 100 * step.num < number(rule, "next_step") * step.den
-    breach = days.share >= middle.share and (old or aimless)
+    breach = busy.share >= middle.share and (old or aimless)
     return window(
         rule,
         group,
         time,
         place,
-        days,
+        busy,
         sign=Sign(breach, not breach),
         limit=middle.share,
-        beside={"active_days": days.share, "stale_close_date": _of(stale), "next_step_current": _of(step)},
+        beside={"stale_close_date": _of(stale), "next_step_current": _of(step)},
     )
 
 

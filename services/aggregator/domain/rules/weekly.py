@@ -10,10 +10,8 @@ from typing import Final
 
 from services.aggregator.domain.findings import Evaluation, Finding, Subject
 from services.aggregator.domain.rules.composites import (
-    ACTIVE_DAYS,
     CADENCE,
     NEXT_STEP,
-    PEOPLE,
     STALE,
     Shifts,
     judge_busy_stale,
@@ -72,7 +70,7 @@ def weekly(rules: Iterable[Rule]) -> list[Rule]:
 def metrics_of(rule: Rule) -> list[Metric]:
     """Return the metrics a rule needs."""
     if rule.predicate == "busy_stale":
-        return [PEOPLE, ACTIVE_DAYS, CADENCE, STALE, NEXT_STEP]
+        return [CADENCE, STALE, NEXT_STEP]
     found = metric_of(rule)
     return [] if found is None else [found, *besides(rule, found)]
 
