@@ -4,6 +4,7 @@ The kernel sends the child a signal when the thread that started it ends (Linux)
 Start children from a thread that lasts: the main one.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -78,21 +79,37 @@ def listening(port: int, host: str = "127.0.0.1") -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port on which nobody listens.
+def free_port(host: str = "127.0.0.1", run: int = 1) -> int:
+    """Return a port on which nobody listens, the first of ``run`` such.
+
+    They stay bound as long as this process lives, so that whoever looks for one meanwhile finds others. Servers may
+    listen on them all the same: theirs and ours may share an address (``SO_REUSEADDR``).
 
     Raises:
         OSError: none was found.
     """
     for _ in range(200):
-        port = secrets.choice(PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        first = secrets.choice(PORTS)
+        with contextlib.ExitStack() as doors:
             try:
-                probe.bind((host, port))
+                kept = [doors.enter_context(_bound(host, port)) for port in range(first, first + run)]
             except OSError as error:
                 if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
                     raise
                 continue
-            return port
+            for door in kept:
+                door.detach()
+            return first
     raise OSError(errno.EADDRINUSE, "no free port")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Bind a port that nobody has bound, and let others do so from now on."""
+    door = socket.socket()
+    try:
+        door.bind((host, port))
+    except OSError:
+        door.close()
+        raise
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return door

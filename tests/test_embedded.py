@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -145,3 +146,15 @@ def test_a_free_port_is_below_those_lent_to_outgoing_connections() -> None:
     assert len(ports) > 1
     assert max(ports) < 32_768
     assert not any(child.listening(port) for port in ports)
+
+
+def test_a_free_port_is_given_away_once_and_may_be_listened_on_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = child.free_port(run=2)
+
+    for port in (first, first + 1):
+        monkeypatch.setattr(child, "PORTS", [port])
+        with pytest.raises(OSError, match="no free port"):
+            child.free_port()
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", first)), socket.create_server(("127.0.0.1", first + 1)):
+            assert child.listening(first)

@@ -51,7 +51,7 @@ def run(plan: Plan, on_ready: OnReady, *, logs: int | None = None) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the loop takes them: leave, stopping what was started
-    plan = replace(plan, settings=_with_ports(plan.settings))
+    plan = replace(plan, settings=_with_ports(plan.settings, plan.aggregators))
     services = _services(plan)
     if plan.kafka is not None:
         asyncio.run(look_up(plan.kafka))
@@ -131,7 +131,7 @@ def _kept(path: Path, made: str | None) -> str:
     return key
 
 
-def _with_ports(settings: Settings) -> Settings:
+def _with_ports(settings: Settings, aggregators: int) -> Settings:
     """Return ``settings`` with a port for each service, which it shares with nobody.
 
     Raises:
@@ -143,14 +143,14 @@ def _with_ports(settings: Settings) -> Settings:
         metrics_port=0,
         api_port=_port(settings.host, settings.api_port, "api"),
         ingest_port=_port(settings.host, settings.ingest_port, "ingest"),
-        aggregator_port=_port(settings.host, settings.aggregator_port, "aggregator"),
+        aggregator_port=_port(settings.host, settings.aggregator_port, "aggregator", aggregators),
         notifier_port=_port(settings.host, settings.notifier_port, "notifier"),
     )
 
 
-def _port(host: str, wanted: int, name: str) -> int:
+def _port(host: str, wanted: int, name: str, run: int = 1) -> int:
     if not wanted:
-        return child.free_port(host)
+        return child.free_port(host, run)
     if child.listening(wanted, "127.0.0.1" if host == "0.0.0.0" else host):  # noqa: S104 - compared, not bound
         raise StartError(f"port {wanted} is taken: choose another with --{name}-port (0: any free one)")
     return wanted

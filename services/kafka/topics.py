@@ -5,7 +5,7 @@ import contextlib
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsError
 
 from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS
 from services.kafka.clients import refused, way
@@ -29,7 +29,7 @@ async def ensure_topics(cluster: str | Cluster, *, partitions: int, replication:
     except (KafkaError, OSError) as error:
         raise await refused(cluster, error) from error
     try:
-        present = set(await admin.list_topics())
+        present = await _present(admin)
         for name, count in wanted.items():
             if name not in present:
                 with contextlib.suppress(TopicAlreadyExistsError):
@@ -40,6 +40,15 @@ async def ensure_topics(cluster: str | Cluster, *, partitions: int, replication:
     finally:
         with contextlib.suppress(Exception):
             await admin.close()
+
+
+async def _present(admin: Any) -> set[str]:  # noqa: ANN401
+    """Return the topics there are, once the broker counts itself in again (one that stood still takes a moment)."""
+    for _ in range(SHOWN_SECONDS * 20):
+        with contextlib.suppress(NodeNotReadyError):
+            return set(await admin.list_topics())
+        await asyncio.sleep(0.05)
+    raise LogUnavailableError("the broker takes no part in its own cluster")
 
 
 async def _counted(admin: Any, names: list[str]) -> dict[str, int]:  # noqa: ANN401

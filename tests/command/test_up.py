@@ -29,6 +29,12 @@ def _children(pid: int) -> dict[str, psutil.Process]:
     return found
 
 
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error, ProcessLookupError):  # it ends while we look
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def _ready(ready: dict[str, Any]) -> bool:
     try:
         return all(httpx.get(f"{ready[name]}/readyz").is_success for name in ("api", "ingest", "aggregator"))
@@ -125,7 +131,7 @@ def test_a_stopped_stack_comes_back_with_its_data_and_a_killed_one_leaves_no_orp
 
     os.kill(stack.pid, signal.SIGKILL)
 
-    wait_until(lambda: not [it for it in family if it.is_running() and it.status() != psutil.STATUS_ZOMBIE])
+    wait_until(lambda: not any(map(_lives, family)))
 
 
 def test_services_use_the_engines_that_are_named_and_the_key_that_is_given(

@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
+from services.child import free_port
 from tests import debian
 from tests.patience import wait_until
 
@@ -35,8 +35,7 @@ class Prometheus:
         self.key = self._home / "scrape.key"
         self.key.write_text("none")
         self._configure(targets, alertmanager)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._address = f"127.0.0.1:{free.getsockname()[1]}"
+        self._address = f"127.0.0.1:{free_port()}"
         self.api = httpx.Client(base_url=f"http://{self._address}")
         self._process: subprocess.Popen[bytes] | None = None
 
