@@ -23,6 +23,8 @@ from services.waiting import is_nameless
 log = logging.getLogger(__name__)
 
 READY_SECONDS: Final = 300.0
+ENGINE_SECONDS: Final = 30.0
+"""For how long an engine that is named may take to come."""
 STOP_SECONDS: Final = 9.0
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
@@ -146,7 +148,7 @@ async def retry(what: str, action: Callable[[], Awaitable[None]], errors: tuple[
     Raises:
         StartError: it fails with one of ``errors`` to the end.
     """
-    deadline = asyncio.get_running_loop().time() + READY_SECONDS / 10
+    deadline = asyncio.get_running_loop().time() + ENGINE_SECONDS
     while True:
         try:
             await action()

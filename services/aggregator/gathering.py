@@ -10,7 +10,7 @@ from services.aggregator.domain.calendar import DAY, Calendar
 from services.aggregator.domain.findings import Subject
 from services.aggregator.domain.logins import ALL, known
 from services.aggregator.domain.rules import change
-from services.aggregator.domain.rules.access import LAUNCH_DAYS, NOT_BY
+from services.aggregator.domain.rules.access import NOT_BY
 from services.aggregator.domain.rules.change import History
 from services.aggregator.domain.rules.judge import Policy
 from services.aggregator.domain.scope import TENANT, Scope, a_day_began, noon_passed
@@ -29,6 +29,7 @@ from services.aggregator.store import weeks as week_store
 from services.aggregator.store.evaluation import Case
 from services.aggregator.store.weeks import Pair
 from services.metrics import policy as metrics_policy
+from services.metrics.levels import LAUNCH_DAYS
 from services.metrics.shape import week_of
 from services.metrics.windows import end_of
 from services.postgres import Connection

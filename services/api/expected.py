@@ -1,8 +1,8 @@
 """A person of the directory as the metrics see them, and from when on something is expected of them. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.api.licences import Absence, Licence, covered
@@ -12,8 +12,6 @@ from services.metrics.calendar import local_day, working_days_between, zone_of
 from services.metrics.policy import policy_of
 from services.metrics.presence import day_zero
 from services.metrics.shape import Interval, Person, WaveStart
-
-_DAY: Final = timedelta(days=1)
 
 
 def expected_from(person: Person, settings: Mapping[str, Any], *, waves: bool) -> date | None:
@@ -39,17 +37,13 @@ def person_of(
     return Person(
         facts["user_id"],
         [_spell(spell) for spell in spells],
-        [Interval(first, _after(last)) for first, last in covered(licences)],
-        [Interval(one.first, _after(one.last)) for one in absences],
+        [Interval.through(first, last) for first, last in covered(licences)],
+        [Interval.through(one.first, one.last) for one in absences],
         list(_starts(facts["user_id"], spells, waves)),
         None if facts["time_zone"] is None else ZoneInfo(facts["time_zone"]),
         facts["calendar"],
-        Interval(facts["active_from"] or date.min, _after(facts["active_to"])),
+        Interval.through(facts["active_from"] or date.min, facts["active_to"]),
     )
-
-
-def _after(last: date | None) -> date | None:
-    return None if last is None or last == date.max else last + _DAY
 
 
 def _spell(spell: Spell) -> shape.Spell:

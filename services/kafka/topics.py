@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsError
@@ -14,6 +15,8 @@ from services.settings import Cluster
 
 SHOWN_SECONDS: Final = 30
 """How long a broker may take to show what it has: one that was killed and starts again on a busy machine."""
+
+Found = TypeVar("Found")
 
 
 async def ensure_topics(cluster: str | Cluster, *, partitions: int, replication: int) -> dict[str, int]:
@@ -44,18 +47,29 @@ async def ensure_topics(cluster: str | Cluster, *, partitions: int, replication:
 
 async def _present(admin: Any) -> set[str]:  # noqa: ANN401
     """Return the topics there are, once the broker counts itself in again (one that stood still takes a moment)."""
-    for _ in range(SHOWN_SECONDS * 20):
+
+    async def look() -> set[str] | None:
         with contextlib.suppress(NodeNotReadyError):
             return set(await admin.list_topics())
-        await asyncio.sleep(0.05)
-    raise LogUnavailableError("the broker takes no part in its own cluster")
+        return None
+
+    return await _shown(look, "the broker takes no part in its own cluster")
 
 
 async def _counted(admin: Any, names: list[str]) -> dict[str, int]:  # noqa: ANN401
     """Return each topic's number of partitions, once the broker knows of all (a new topic takes a moment)."""
-    for _ in range(SHOWN_SECONDS * 20):
+
+    async def look() -> dict[str, int] | None:
         counts = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(names)}
-        if all(counts.get(name) for name in names):
-            return counts
+        return counts if all(counts.get(name) for name in names) else None
+
+    return await _shown(look, "the broker does not show the topics that were created")
+
+
+async def _shown(look: Callable[[], Awaitable[Found | None]], lack: str) -> Found:
+    """Look until something is found; ``lack``: what is wrong when nothing is."""
+    for _ in range(SHOWN_SECONDS * 20):
+        if (found := await look()) is not None:
+            return found
         await asyncio.sleep(0.05)
-    raise LogUnavailableError("the broker does not show the topics that were created")
+    raise LogUnavailableError(lack)

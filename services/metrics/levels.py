@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from services.metrics.baselines import nth_working_day
 from services.metrics.catalogue import Metric
-from services.metrics.shape import Count
+from services.metrics.shape import Count, Policy
 
 Phase: TypeAlias = Literal[
     "preparation", "launch", "stabilization-1", "stabilization-2", "maturity", "excellence", "run"
@@ -122,6 +123,13 @@ def phase_of(day: date, go_live: date | None, launched: date | None) -> Phase:
         return "launch"
     months = _months(go_live, day)
     return next((phase for most, phase in _MONTHS if months < most), "run")
+
+
+def phase_since(go_live: date, policy: Policy, day: date) -> Phase:
+    """Return the phase on ``day`` of those who went live on ``go_live``."""
+    if day < go_live:
+        return "preparation"  # no tenth working day after the end of the calendar is asked for
+    return phase_of(day, go_live, nth_working_day(go_live, LAUNCH_DAYS, policy))
 
 
 def _months(since: date, day: date) -> int:

@@ -8,7 +8,7 @@ Days are local to the person. All intervals are half-open, ``[start, end)``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 from urllib.parse import unquote
 
 DAYS_A_WEEK: Final = 7
@@ -28,6 +28,11 @@ class Interval(NamedTuple):
 
     def __contains__(self, day: object) -> bool:
         return isinstance(day, date) and self.start <= day and (self.end is None or day < self.end)
+
+    @classmethod
+    def through(cls, first: date, last: date | None) -> Self:
+        """Return the days from ``first`` to ``last``, that one too; without end when there is none."""
+        return cls(first, None if last is None or last == date.max else last + timedelta(days=1))
 
 
 class Groups(NamedTuple):

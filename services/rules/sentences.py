@@ -195,8 +195,7 @@ def _absent(_: Rule, params: Params) -> Pair:
 
 
 def _title(params: Params) -> str:
-    title = METRICS[params["metric"]].title
-    return title[0].lower() + title[1:]
+    return METRICS[params["metric"]].named
 
 
 def _aim(value: object) -> str:

@@ -25,10 +25,10 @@ class Desk:
 
     def __init__(self, story: Story, person: Person) -> None:
         own = _deals_of(person)
-        mine = (
-            own if person.role != cast.LEAD else [deal for each in story.team(person.team) for deal in _deals_of(each)]
-        )
-        self._state = "placeholder" if person.team == plot.MASQUERADE else "filled"
+        team = [deal for each in story.team(person.team) for deal in _deals_of(each)]
+        mine = team if person.role == cast.LEAD else own
+        kept = person.team != plot.MASQUERADE
+        self._state, self._decided = ("filled", DECIDED) if kept else ("placeholder", LONG_DECIDED)
         self._turns = cycle(mine) if mine else None
         self.new = [self._entered(person, deal) for deal in own]
 
@@ -48,13 +48,12 @@ class Desk:
         return dict.fromkeys(names, self._state)
 
     def _entered(self, person: Person, deal: str) -> dict[str, Any]:
-        decided = LONG_DECIDED if person.team == plot.MASQUERADE else DECIDED
         return {
             "object": DEAL,
             "record": deal,
             "owner": person.user,
             "stage": STAGES[0],
-            "close_date": decided.isoformat(),
+            "close_date": self._decided.isoformat(),
             "fields": {**self.filled("amount", "next_step"), "close_date": "filled"},
         }
 

@@ -113,7 +113,6 @@ def _drops() -> Iterator[Known]:
 
 
 def _masquerade() -> Iterator[Known]:
+    mask = "comes every day, and its deals are good for nothing"
     for rule in (FAKE, *SIGNS):
-        yield Known(
-            rule, "team", plot.MASQUERADE, CONFIRMED, reason="comes every day, and its deals are good for nothing"
-        )
+        yield Known(rule, "team", plot.MASQUERADE, CONFIRMED, reason=mask)

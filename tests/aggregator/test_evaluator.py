@@ -175,7 +175,7 @@ async def test_a_licence_in_several_parts_counts_once_and_ends_where_nothing_adj
 
     async with transaction(pool) as tx:
         people = (await cohorts.cohorts(tx, TENANT, world.waves, "activity"))["north"]
-        late = await cohorts.stragglers(tx, TENANT, {world.waves[0]: users(world.members)}, Policy())
+        late = await cohorts.stragglers(tx, TENANT, {world.waves[0]: users(world.members)}, Policy(), {"north": {}})
 
     assert sorted(user for group in people for user in group.people) == ["north-00", "north-01", "north-02"]
     assert {person.user: person.licensed_to for person in late["north"]} == {

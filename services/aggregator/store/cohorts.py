@@ -6,8 +6,7 @@ merged into another person is in no cohort: that person is.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from types import MappingProxyType
+from datetime import date, datetime
 from typing import Final
 
 from services.aggregator.domain.facts import LOGIN_FAILED
@@ -105,7 +104,6 @@ JOIN person p ON p.tenant = $1 AND p.user_id = c.user_id
 
 Refused = Mapping[str, Sequence[datetime]] | None
 """When logins of people were refused; None: that is not kept any more."""
-_NOBODY: Final[Mapping[str, Refused]] = MappingProxyType({})
 
 
 async def cohorts(tx: Connection, tenant: str, asked: Iterable[Wave], connected_by: str) -> dict[str, list[Group]]:
@@ -134,7 +132,7 @@ async def stragglers(
     tenant: str,
     late: Mapping[Wave, Sequence[str]],
     policy: Policy,
-    refused: Mapping[str, Refused] = _NOBODY,
+    refused: Mapping[str, Refused],
 ) -> dict[str, list[Straggler]]:
     """Return by wave what is known of the people in ``late``, as the directory had them on the go-live day.
 
@@ -146,7 +144,7 @@ async def stragglers(
     sql = _STRAGGLERS.format(first=_FIRST.format(**_CONNECTING["login" if policy.by_login else "activity"]))
     found: dict[str, list[Straggler]] = defaultdict(list)
     for row in await tx.fetch(sql, tenant, *map(list, zip(*asked, strict=True))):
-        wave, user, told = row["wave"], row["user_id"], refused.get(row["wave"], {})
+        wave, user, told = row["wave"], row["user_id"], refused[row["wave"]]
         found[wave].append(
             Straggler(
                 user,
@@ -177,15 +175,11 @@ def _own(row: Row, policy: Policy) -> OwnDays | None:
     person = Person(
         row["user_id"],
         (held,),
-        absences=tuple(map(_until, row["away_from"], row["away_to"])),
+        absences=tuple(map(Interval.through, row["away_from"], row["away_to"])),
         calendar=row["calendar"],
         active=Interval(row["active_from"] or date.min, None),
     )
     return own_days(person, policy, live)
-
-
-def _until(first: date, last: date) -> Interval:
-    return Interval(first, None if last == date.max else last + timedelta(days=1))
 
 
 _REFUSED: Final = f"""

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,6 @@ from services.metrics.presence import united
 from services.metrics.shape import Interval, Person, Spell, WaveStart
 from services.postgres import Connection
 
-_DAY: Final = timedelta(days=1)
 _PEOPLE: Final = """
 select user_id, time_zone, calendar, active_from, active_to from person
 where tenant = $1 and user_id = any($2::text[])
@@ -67,7 +66,7 @@ async def _alone(tx: Connection, tenant: str, asked: list[str]) -> dict[str, Per
     prices: dict[str, list[tuple[Interval, int]]] = defaultdict(list)
     for user, first, last, price in held_licences:
         if price:
-            prices[user].append((Interval(first, _after(last)), price))
+            prices[user].append((Interval.through(first, last), price))
     absences = _stretches(map(tuple, await tx.fetch(_ABSENCES, tenant, asked)))
     scopes = [_Scope(wave) for wave in await waves(tx, tenant)]
     return {
@@ -79,7 +78,7 @@ async def _alone(tx: Connection, tenant: str, asked: list[str]) -> dict[str, Per
             tuple(_starts(scopes, user, spells[user])),
             None if zone is None else ZoneInfo(zone),
             calendar,
-            Interval(first or date.min, _after(last)),
+            Interval.through(first or date.min, last),
             tuple(prices.get(user, ())),
         )
         for user, zone, calendar, first, last in await tx.fetch(_PEOPLE, tenant, asked)
@@ -92,14 +91,10 @@ def _stretches(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Interval]]:
     for user, first, last in rows:
         known = found[user]
         if known and known[-1].end is not None and known[-1].end >= first:
-            known[-1] = Interval(known[-1].start, _after(last))
+            known[-1] = Interval.through(known[-1].start, last)
         else:
-            known.append(Interval(first, _after(last)))
+            known.append(Interval.through(first, last))
     return found
-
-
-def _after(last: date | None) -> date | None:
-    return None if last is None or last == date.max else last + _DAY
 
 
 class _Scope:

@@ -16,15 +16,13 @@ from services.aggregator.domain.rules.series import WEEK
 from services.aggregator.domain.rules.telling import number
 from services.aggregator.domain.rules.tireless import Busy
 from services.aggregator.domain.scope import TENANT, Scope
-from services.aggregator.domain.waves import Wave
 from services.aggregator.gathering import Ground
 from services.aggregator.store import evaluation as evaluation_store
 from services.aggregator.store import lives
 from services.aggregator.store import operations as store
 from services.aggregator.watching.shape import Watched, of_waves
 from services.aggregator.watching.weeks import groups_in
-from services.metrics.baselines import nth_working_day
-from services.metrics.levels import LAUNCH_DAYS, phase_of
+from services.metrics.levels import phase_since
 from services.metrics.policy import policy_of
 from services.metrics.windows import end_of, final_at
 from services.postgres import Connection
@@ -100,17 +98,11 @@ async def _signals(tx: Connection, ground: Ground, scope: Scope, wanted: set[str
 async def _sponsored(tx: Connection, ground: Ground) -> list[Sponsored]:
     """Return the waves; where somebody stands for the sponsors of all, each has one."""
     anybody = await store.has_sponsor(tx, ground.tenant)
-    today = ground.calendar.day_of(ground.now)
+    today, policy = ground.calendar.day_of(ground.now), policy_of(ground.case.settings, waves=True)
     return [
-        Sponsored(wave.name, _phase(ground, wave, today), anybody or wave.sponsor is not None) for wave in ground.waves
+        Sponsored(wave.name, phase_since(wave.go_live, policy, today), anybody or wave.sponsor is not None)
+        for wave in ground.waves
     ]
-
-
-def _phase(ground: Ground, wave: Wave, today: date) -> str:
-    if today < wave.go_live:
-        return "preparation"
-    policy = policy_of(ground.case.settings, waves=True)
-    return phase_of(today, wave.go_live, nth_working_day(wave.go_live, LAUNCH_DAYS, policy))
 
 
 async def _restated(tx: Connection, ground: Ground, revised: Sequence[tuple[Subject, str, date]]) -> list[Restated]:

@@ -71,6 +71,11 @@ class Metric:
     reason: str | None = None
 
     @property
+    def named(self) -> str:
+        """Return the title as it stands amid a sentence."""
+        return self.title[0].lower() + self.title[1:]
+
+    @property
     def windows(self) -> tuple[str, ...]:
         """Return the windows it is offered in."""
         return WINDOWS[self.combination]

@@ -18,6 +18,7 @@ from services.aggregator.domain.logins import Known
 from services.aggregator.domain.rules.obstacles import last_refused, obstacles
 from services.aggregator.domain.rules.telling import Episode, Told, active, audience, finding, number, rate
 from services.aggregator.domain.waves import Rollout, Straggler, Wave
+from services.metrics.levels import LAUNCH_DAYS
 from services.rules.pack import DEFAULT
 from services.rules.shape import Rule
 
@@ -25,8 +26,6 @@ MIN_COHORT: Final = 10
 """Below it a percentage of a wave says little."""
 MIN_NAMED: Final = 5
 """From here to the least cohort of a rule that says how loud it is then, it lists the people instead."""
-LAUNCH_DAYS: Final = 10
-"""The launch phase is over when D+10 has ended."""
 NOT_BY: Final = 1
 """Nobody is asked for, by name or by number, before D+1 has ended."""
 WORST_TEAMS: Final = 5
@@ -55,13 +54,12 @@ class Ask(NamedTuple):
         """Return when everybody is asked for."""
         return self._on(calendar.day_n(wave.go_live, self.by), calendar)
 
-    def due_of(self, person: Straggler, wave: Wave, calendar: Calendar) -> Due | None:
-        """Return when ``person`` is asked for: by their own days, and never before everybody; None: never."""
-        due = self.due(wave, calendar)
+    def due_of(self, person: Straggler, usual: Due, calendar: Calendar) -> Due | None:
+        """Return when ``person`` is asked for: by their own days, never before the ``usual``; None: never."""
         if person.own is None:
-            return due
+            return usual
         day = person.own.days.get(self.by)
-        return None if day is None else max(due, self._on(day, calendar))
+        return None if day is None else max(usual, self._on(day, calendar))
 
     def _on(self, day: date, calendar: Calendar) -> Due:
         return Due(calendar.noon_of(day) if self.noon else calendar.end_of(day), day)
@@ -134,7 +132,7 @@ def _judge_people(rollout: Rollout, calendar: Calendar, now: datetime, family: S
     usual = [ask.due(wave, calendar) for ask in family]
     teams = [rollout.teams_by(calendar.day_n(wave.go_live, ask.whole)) for ask in family]
     for person in rollout.stragglers:
-        due = usual if person.own is None else [ask.due_of(person, wave, calendar) for ask in family]
+        due = [ask.due_of(person, each, calendar) for ask, each in zip(family, usual, strict=True)]
         first, ended_at, resolution = due[0], *end_of(person, calendar)
         if first is None or not _asked(first, ended_at, known, now) or ended_at == first.at:
             continue
@@ -252,17 +250,11 @@ def unjudged(
 ) -> Iterator[tuple[str, str]]:
     """Give (rule family, wave) of what would be judged by ``now``, were it known who connected."""
     wave = rollout.wave
-    own = [person for person in rollout.stragglers if person.own is not None]
-    moments = [(family[0].rule.family, family[0].due(wave, calendar).at) for family in asks(rules)]
-    moments += [
-        (family[0].rule.family, due.at)
-        for family in asks(rules)
-        for person in own
-        if (due := family[0].due_of(person, wave, calendar)) is not None
-    ]
-    moments += [
-        (each.rule.family, calendar.end_of(calendar.day_n(wave.go_live, each.n))) for each in checkpoints(rules)
-    ]
+    moments = [(each.rule.family, calendar.end_of(calendar.day_n(wave.go_live, each.n))) for each in checkpoints(rules)]
+    for ask, *_ in asks(rules):
+        usual = ask.due(wave, calendar)
+        due = {usual, *(ask.due_of(person, usual, calendar) for person in rollout.stragglers)}
+        moments += [(ask.rule.family, each.at) for each in due if each is not None]
     for family, moment in moments:
         if moment <= now and not rollout.known.at(moment):
             yield family, wave.id

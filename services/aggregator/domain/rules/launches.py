@@ -55,7 +55,7 @@ def _of_people(
 ) -> Iterator[Evaluation]:
     usual = ask.due(rollout.wave, calendar)
     for person in rollout.stragglers:
-        due = usual if person.own is None else ask.due_of(person, rollout.wave, calendar)
+        due = ask.due_of(person, usual, calendar)
         if due is not None and due.at > now:
             continue
         subject = Subject("user", person.user)

@@ -251,7 +251,6 @@ def _signal(
     told = Told(
         window={"from": day, "to": day},
         evidence=evidence,
-        names={},
         mark=mark,
     )
     episode = Episode(day, opened_at, ended, None if ended is None else Resolution.RECOVERED)

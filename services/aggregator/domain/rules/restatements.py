@@ -41,7 +41,6 @@ def restatements(rule: Rule, restated: Iterable[Restated], calendar: Calendar, n
 
 
 def _finding(rule: Rule, each: Restated, moved: Fraction, day: date, now: datetime) -> Finding:
-    title = metric(each.metric).title
     told = Told(
         window={"from": each.week, "to": each.week + WEEK - DAY},
         evidence={
@@ -54,7 +53,7 @@ def _finding(rule: Rule, each: Restated, moved: Fraction, day: date, now: dateti
         },
         names={
             "group": each.name,
-            "metric": title[0].lower() + title[1:],
+            "metric": metric(each.metric).named,
             "week": each.week,
             "value": percent(*each.after),
             "base_value": percent(*each.before),

@@ -6,7 +6,7 @@ Titles name what was found by words in braces. These may be used by any rule: ``
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -43,7 +43,7 @@ class Told:
 
     window: Mapping[str, object]
     evidence: Mapping[str, object]
-    names: Mapping[str, object]
+    names: Mapping[str, object] = field(default_factory=dict)
     tier: Tier = Tier.CONFIRMED
     severity: Severity | None = None
     audience: Sequence[Recipient] | None = None

@@ -18,9 +18,8 @@ from services.aggregator.domain.rules.change import EVALUATION_DELAY
 from services.aggregator.domain.rules.telling import Episode, Told, audience, finding, number
 from services.aggregator.domain.rules.windows import Judged
 from services.aggregator.domain.silence import Silence
-from services.metrics.baselines import nth_working_day
 from services.metrics.calendar import counted_day_after, spell_on
-from services.metrics.levels import LAUNCH_DAYS, phase_of
+from services.metrics.levels import phase_of, phase_since
 from services.metrics.presence import ON_LEAVE, day_of, day_zero, is_initial, wave_of
 from services.metrics.shape import Person, Policy, week_of
 from services.rules.shape import Rule
@@ -214,9 +213,7 @@ def usual_gap(life: Life, clock: Clock, zero: date, days: Sequence[date]) -> Fra
 def phase_on(person: Person, policy: Policy, day: date) -> str:
     """Return the phase of the person's own wave."""
     wave = wave_of(person) if policy.waves else None
-    if wave is None:
-        return phase_of(day, None, None)
-    return phase_of(day, wave.go_live, nth_working_day(wave.go_live, LAUNCH_DAYS, policy))
+    return phase_of(day, None, None) if wave is None else phase_since(wave.go_live, policy, day)
 
 
 def left(life: Life, clock: Clock, zero: date, absence: Absence) -> date | None:
@@ -266,7 +263,6 @@ def _finding(  # one person's episode has many sides
             **evidence,
             "team": spell.team if spell else None,
         },
-        names={},
         severity=None if louder is None else Severity(louder),
         audience=audience(rule, manager=spell.manager if spell else None),
     )
